@@ -1,0 +1,48 @@
+# Everything runs in .venv, with the versions of constraints.txt. PYTHON names the interpreter that makes it.
+PYTHON ?= python3
+FORGE ?= examples/embedded
+JOBS ?= 2
+BIN := .venv/bin
+
+.PHONY: demo dev test fast lint setup clean
+
+## Build, test and publish the embedded forge through Dagster, from nothing.
+demo: .venv/ready
+	$(BIN)/wvforge --forge $(FORGE) build --jobs $(JOBS)
+	@echo
+	@echo "To see it in Dagster's UI:  make dev   (then open http://127.0.0.1:3000)"
+
+## Dagster's UI and daemon over the same storage, on 127.0.0.1:3000.
+dev: .venv/ready
+	$(BIN)/wvforge --forge $(FORGE) dev
+
+## Everything that is checked.
+test: .venv/tests-ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/run_all.py
+
+## What is checked in seconds.
+fast: .venv/tests-ready lint
+	$(BIN)/pytest -q -m "not integration" -n 2
+
+lint: .venv/tests-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "wvforge needs Python 3.11 or later; $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded,dg]"
+	@touch $@
+
+.venv/tests-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded,dg,test]"
+	tests/install_system_packages
+	@touch $@
+
+clean:
+	rm -rf .venv output examples/embedded/output examples/embedded/sources

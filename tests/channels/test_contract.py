@@ -1,0 +1,151 @@
+"""What holds for a channel of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import rattler
+
+from channels.conftest import PROVENANCE, Samples
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.package_file import PackageFile
+
+Open = Callable[[], Channel]
+
+
+def test_a_channel_without_packages_has_no_entries(open_channel: Open) -> None:
+    assert open_channel().entries() == ()
+
+
+def test_what_is_published_is_listed_with_name_size_and_sha256(open_channel: Open, samples: Samples) -> None:
+    (entry,) = open_channel().publish([samples.alpha])
+    assert entry == ChannelEntry(
+        subdir="noarch",
+        filename=samples.alpha.filename,
+        name="alpha",
+        version="1.0",
+        build=entry.build,
+        build_number=0,
+        sha256=samples.alpha.sha256,
+        size=samples.alpha.size,
+    )
+    assert entry.filename == f"alpha-1.0-{entry.build}.conda"
+    assert open_channel().entries() == (entry,)
+
+
+def test_entries_come_back_in_the_order_of_the_packages_and_are_listed_in_order_of_subdir_and_filename(
+    open_channel: Open, samples: Samples
+) -> None:
+    given = [samples.gamma, samples.beta, samples.alpha]
+    published = open_channel().publish(given)
+    assert [(entry.subdir, entry.filename) for entry in published] == [(file.subdir, file.filename) for file in given]
+    assert [entry.name for entry in open_channel().entries()] == ["beta", "alpha", "gamma"]
+
+
+def test_publishing_nothing_returns_nothing(open_channel: Open) -> None:
+    assert open_channel().publish([]) == ()
+
+
+def test_one_object_sees_what_it_and_others_published(open_channel: Open, samples: Samples) -> None:
+    one, other = open_channel(), open_channel()
+    one.publish([samples.alpha])
+    other.publish([samples.gamma])
+    one.publish([samples.beta])
+    assert [entry.name for entry in one.entries()] == ["beta", "alpha", "gamma"]
+    assert one.entries() == other.entries() == open_channel().entries()
+
+
+def test_publishing_again_leaves_what_is_there(open_channel: Open, samples: Samples) -> None:
+    first = open_channel().publish([samples.alpha, samples.beta])
+    again = open_channel().publish([samples.alpha, samples.beta, samples.alpha])
+    assert again == (*first, first[0])
+    assert len(open_channel().entries()) == 2
+
+
+def test_a_filename_is_refused_for_other_content_before_anything_is_written(
+    open_channel: Open, samples: Samples
+) -> None:
+    open_channel().publish([samples.alpha])
+    with pytest.raises(ForgeError, match="is there with other content") as caught:
+        open_channel().publish([samples.gamma, samples.alpha_again])
+    assert samples.alpha.sha256[:12] in str(caught.value)
+    assert [entry.sha256 for entry in open_channel().entries()] == [samples.alpha.sha256]
+
+
+def test_two_packages_of_one_filename_are_refused(open_channel: Open, samples: Samples) -> None:
+    with pytest.raises(ForgeError, match="with other content"):
+        open_channel().publish([samples.alpha, samples.alpha_again])
+    assert open_channel().entries() == ()
+
+
+def test_a_package_tells_how_it_was_made(open_channel: Open, samples: Samples) -> None:
+    alpha, gamma = open_channel().publish([samples.alpha, samples.gamma])
+    for channel in (open_channel(), open_channel()):
+        assert channel.provenance(alpha) == PROVENANCE
+        assert channel.provenance(gamma) is None
+
+
+def test_a_package_that_changed_since_it_was_measured_is_refused(
+    open_channel: Open, samples: Samples, tmp_path: Path
+) -> None:
+    path = tmp_path / samples.alpha.filename
+    shutil.copy(samples.alpha.path, path)
+    package = PackageFile.read(path, "noarch")
+    shutil.copy(samples.alpha_again.path, path)
+    with pytest.raises(ForgeError, match="changed since it was measured"):
+        open_channel().publish([package])
+    assert open_channel().entries() == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive at all", None])
+def test_a_file_that_is_no_package_is_refused_by_name(
+    open_channel: Open, samples: Samples, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / samples.alpha.filename
+    path.write_bytes(samples.alpha.path.read_bytes()[:-400] if content is None else content)
+    with pytest.raises(ForgeError, match="is not a conda package") as caught:
+        open_channel().publish([samples.gamma, PackageFile.read(path, "noarch")])
+    assert str(path) in str(caught.value)
+    assert open_channel().entries() == ()
+
+
+def test_a_package_is_refused_under_another_name_or_platform(
+    open_channel: Open, samples: Samples, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "delta-1.0-0.conda"
+    shutil.copy(samples.alpha.path, renamed)
+    with pytest.raises(ForgeError, match="holds the package alpha-1.0"):
+        open_channel().publish([PackageFile.read(renamed, "noarch")])
+    with pytest.raises(ForgeError, match="belongs to linux-64, not to noarch"):
+        open_channel().publish([PackageFile.read(samples.beta.path, "noarch")])
+    with pytest.raises(ForgeError, match="not the name of a platform"):
+        open_channel().publish([PackageFile.read(samples.beta.path, "../linux-64")])
+    assert open_channel().entries() == ()
+
+
+def test_a_solver_finds_the_package_by_the_url(open_channel: Open, samples: Samples) -> None:
+    channel = open_channel()
+    channel.publish([samples.alpha, samples.beta])
+    specs = [rattler.MatchSpec("alpha"), rattler.MatchSpec("beta")]
+    found = asyncio.run(
+        rattler.solve(sources=[channel.url], specs=specs, platforms=["noarch", "linux-64"], gateway=rattler.Gateway())
+    )
+    assert {record.name.normalized: record.sha256.hex() for record in found if record.sha256} == {
+        "alpha": samples.alpha.sha256,
+        "beta": samples.beta.sha256,
+    }
+
+
+def test_it_can_be_used_where_an_event_loop_runs(open_channel: Open, samples: Samples) -> None:
+    async def inside() -> tuple[ChannelEntry, ...]:
+        channel = open_channel()
+        channel.publish([samples.alpha])
+        assert channel.provenance(channel.entries()[0]) == PROVENANCE
+        return channel.entries()
+
+    assert len(asyncio.run(inside())) == 1

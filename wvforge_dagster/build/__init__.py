@@ -1,0 +1,1 @@
+"""Rendering, building and testing through rattler-build, always in child processes."""

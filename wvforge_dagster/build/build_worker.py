@@ -1,0 +1,62 @@
+"""Child process: builds one output of one package variant. ``python -m wvforge_dagster.build.build_worker REQUEST``.
+
+The request is a `builder.BuildRequest` in JSON. Events: ``log`` (one line of the engine or of the script), ``phase``, and at
+the end ``built`` (path of the package, seconds of each phase) or ``failed`` (class, reason, details).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import rattler_build as engine
+from rattler_build.tool_config import PlatformConfig
+
+from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.reasons import EngineLog, why_build_failed
+
+
+def main() -> None:
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    events = EventStream()
+    log = EngineLog(events)
+    started = time.monotonic()
+    try:
+        chosen = _choose(request)
+        rendered = time.monotonic()
+        result = chosen.run_build(
+            tool_config=engine.ToolConfiguration(test_strategy="skip", channel_priority="strict"),
+            output_dir=request["output_dir"],
+            channels=request["channels"],
+            progress_callback=log,
+            no_build_id=False,
+            package_format=request["package_format"],
+        )
+    except Exception as error:
+        events.send("failed", **why_build_failed(error, log))
+        return
+    ended = time.monotonic()
+    events.send(
+        "built",
+        path=str(result.packages[0]),
+        seconds={"render": rendered - started, "solve_and_build": ended - rendered, "script": log.script_seconds},
+    )
+
+
+def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
+    """The rendered variant that was asked for."""
+    recipe = engine.Stage0Recipe.from_file(request["recipe"])
+    config = engine.VariantConfig.from_files(request["variants"]) if request["variants"] else engine.VariantConfig({})
+    render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
+    for rendered in recipe.render(config, render_config):
+        values = {key: str(value) for key, value in rendered.variant.items() if key != "target_platform"}
+        if rendered.recipe.package.name == request["output"] and values == request["variant"]:
+            return rendered
+    raise RuntimeError("the recipe or a variant file was changed while it was being built; build it again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Building and testing one output of a package variant: the parent's side of the child processes.
+
+Each build has a folder of its own, so that builds never share an output folder, and nothing but its package leaves it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wvforge_dagster.build.amend import Amendment, amend
+from wvforge_dagster.build.inspect import inspect_package
+from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.core.recipe import Output
+
+OnLog = Callable[[str, str], None]
+"""Called for each line of a build's log with its level (``info``, ``warn``, ``error``) and text."""
+
+
+class BuildFailed(Exception):
+    """A build or a test run that did not come to its end. Carries the `Failure`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class BuildPlace:
+    """Where and with what a build runs.
+
+    Attributes:
+        folder: the build's own folder; made, and removed when the caller is done with the package.
+        cache: the engine's package cache, shared by builds (the engine locks it).
+        channels: what it solves against, in order of priority.
+        variant_files: paths of the forge's variant files.
+    """
+
+    folder: Path
+    cache: Path
+    channels: tuple[str, ...]
+    variant_files: tuple[Path, ...]
+    platform: str
+    limits: ChildLimits
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One output to build.
+
+    Attributes:
+        recipe: path of the recipe.yaml.
+        number: a build number to take instead of the recipe's; None for the recipe's.
+        string_suffix: appended to a ``build.string`` that lacks the number.
+    """
+
+    recipe: Path
+    output: Output
+    record: Record
+    number: int | None = None
+    string_suffix: str | None = None
+
+
+@dataclass(frozen=True)
+class BuiltPackage:
+    """A package that has been built and not yet staged. `seconds` by phase: render, solve_and_build, script."""
+
+    file: PackageFile
+    artifact: Artifact
+    seconds: Mapping[str, float] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class TestOutcome:
+    """How one test of a package ended; `failure` is None if it passed."""
+
+    name: str
+    seconds: float
+    failure: Failure | None
+
+
+def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> BuiltPackage:
+    """Build one output.
+
+    Raises:
+        BuildFailed: with the reason, if no package came out.
+    """
+    recipe = _private_copy(request, place.folder)
+    package_folder = place.folder / "out"
+    answer: dict[str, Any] = {}
+    result = _run(
+        "wvforge_dagster.build.build_worker",
+        {
+            "recipe": str(recipe),
+            "output": request.output.name,
+            "variant": dict(request.output.variant),
+            "variants": [str(path) for path in place.variant_files],
+            "platform": place.platform,
+            "channels": list(place.channels),
+            "output_dir": str(package_folder),
+            "package_format": "conda",
+        },
+        place,
+        on_log,
+        answer.update,
+    )
+    if answer.get("event") != "built":
+        raise BuildFailed(_failure(answer, result, place.limits, "the build"))
+    path = Path(answer["path"])
+    file = PackageFile.read(path, path.parent.name)
+    return BuiltPackage(file, inspect_package(file), answer["seconds"])
+
+
+def run_package_tests(
+    file: PackageFile, tests: list[dict[str, Any]], place: BuildPlace, on_log: OnLog
+) -> tuple[TestOutcome, ...]:
+    """Run a package's own tests, all of them, in order.
+
+    Raises:
+        BuildFailed: if the child was ended (time, memory, interruption) before all had run.
+    """
+    answers: list[dict[str, Any]] = []
+    request = {"package": str(file.path), "channels": list(place.channels), "tests": tests}
+    result = _run("wvforge_dagster.build.test_worker", request, place, on_log, answers.append)
+    if len(answers) < len(tests):
+        raise BuildFailed(_failure({}, result, place.limits, "the test"))
+    return tuple(
+        TestOutcome(answer["name"], answer["seconds"], None if answer["passed"] else _from_answer(answer))
+        for answer in answers
+    )
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a build's folder, also where a script left folders without write permission."""
+
+    def allow(function: Callable[[str], object], path: str, _: object) -> None:
+        parent = Path(path).parent
+        try:
+            parent.chmod(0o700)
+            Path(path).chmod(0o700)
+            function(path)
+        except OSError:
+            pass
+
+    shutil.rmtree(folder, onerror=allow)
+
+
+def _run(
+    module: str,
+    request: Mapping[str, Any],
+    place: BuildPlace,
+    on_log: OnLog,
+    on_answer: Callable[[dict[str, Any]], object],
+) -> ChildResult:
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "log":
+            on_log(event["level"], event["line"])
+        else:
+            on_answer(event)
+
+    return run_child(
+        module,
+        request,
+        on_event,
+        limits=place.limits,
+        folder=place.folder,
+        environment={"RATTLER_CACHE_DIR": str(place.cache)},
+    )
+
+
+def _private_copy(request: BuildRequest, folder: Path) -> Path:
+    """A copy of the recipe's folder with the amended recipe: what is changed while it is built does not get in."""
+    source = request.recipe.parent
+    target = folder / "recipe"
+    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git", "output"))
+    amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source)
+    path = target / request.recipe.name
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    path.write_text(amend(text, amendment), encoding="utf-8")
+    return path
+
+
+def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits, what: str) -> Failure:
+    if answer.get("event") == "failed":
+        return _from_answer(answer)
+    if result.timed_out:
+        return Failure(FailureClass.TIMEOUT, f"{what} took longer than its limit of {limits.seconds / 3600:g} hours (limits in forge.yaml)")
+    if result.out_of_memory:
+        return Failure(FailureClass.MEMORY, f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)")
+    if result.was_ended:
+        return Failure(FailureClass.INTERRUPTED, f"{what} was interrupted at {time.strftime('%H:%M:%S')}")
+    last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
+    return Failure(FailureClass.OTHER, f"{what}'s process died: {last[0][:300]}", details=result.stderr)
+
+
+def _from_answer(answer: Mapping[str, Any]) -> Failure:
+    return Failure(FailureClass(answer["failure_class"]), answer["reason"], details=answer["details"])

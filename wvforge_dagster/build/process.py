@@ -1,0 +1,137 @@
+"""Child processes that end with their reason (see `supervisor`) and speak in lines of JSON.
+
+The child's standard output carries one JSON object a line: ``{"event": ..., ...}``. Its standard error is kept and shown
+only when it dies without an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wvforge_dagster.build import supervisor
+from wvforge_dagster.settings import child_environment
+
+STOP_SECONDS = 8.0
+"""How long a child may take to end with everything below it, before its supervisor is killed too."""
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+_running_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """What a child and everything below it may use; 0 means no limit. `seconds` of wall time, resident `memory` in bytes."""
+
+    seconds: float = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class ChildResult:
+    """How a child ended. `stderr` holds its last 4,000 characters."""
+
+    exit_status: int
+    stderr: str
+
+    @property
+    def timed_out(self) -> bool:
+        return self.exit_status == supervisor.DEADLINE
+
+    @property
+    def out_of_memory(self) -> bool:
+        return self.exit_status == supervisor.MEMORY
+
+    @property
+    def was_ended(self) -> bool:
+        return self.exit_status in (supervisor.ENDED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
+
+
+def run_child(
+    module: str,
+    request: Mapping[str, Any],
+    on_event: Callable[[dict[str, Any]], None],
+    *,
+    limits: ChildLimits,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+) -> ChildResult:
+    """Run ``python -m module`` in a supervised process group of its own, and wait for it.
+
+    Args:
+        module: name of the module; it is given the path of the request (JSON) as its only argument.
+        on_event: called for each event in the calling thread. What it raises ends the child.
+        folder: a private folder of the child: its working directory, home and temporary folder.
+        environment: added to the scrubbed environment of `settings.child_environment`.
+    """
+    for name in ("home", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    request_path = folder / "request.json"
+    request_path.write_text(json.dumps(request), encoding="utf-8")
+    command = [sys.executable, "-I", supervisor.__file__, str(limits.seconds), str(limits.memory), "--"]
+    command += [sys.executable, "-P", "-m", module, str(request_path)]
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=folder,
+            env=child_environment(folder / "home", folder / "tmp") | dict(environment or {}),
+            start_new_session=True,
+        )
+        with _running_lock:
+            _running.add(child)
+        try:
+            assert child.stdout is not None
+            _read_events(child.stdout, on_event)
+            child.wait()
+        finally:
+            _stop(child)
+            with _running_lock:
+                _running.discard(child)
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4000))
+        return ChildResult(child.returncode, errors.read().decode("utf-8", "replace"))
+
+
+def end_all_children() -> None:
+    """Tell every child of this process to end, with everything below it. Does not wait for them."""
+    with _running_lock:
+        for child in _running:
+            with suppress(ProcessLookupError):
+                child.send_signal(signal.SIGTERM)
+
+
+def _read_events(stream: IO[bytes], on_event: Callable[[dict[str, Any]], None]) -> None:
+    for line in stream:
+        # A script may write to the same terminal through inherited descriptors; only whole events count.
+        with suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and "event" in event:
+                on_event(event)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End the child, if it has not ended, with everything below it."""
+    if child.stdin is not None:
+        child.stdin.close()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    if child.stdout is not None:
+        child.stdout.close()

@@ -1,0 +1,153 @@
+"""Why a build or a test failed: found in the engine's log, because its exception says little."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import rattler
+
+from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.words import plain_words
+from wvforge_dagster.core.failure import FailureClass
+
+LAST_LINES = 30
+_ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
+_EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
+_SCRIPT_SPAN = "Running build script"
+_MISSING = re.compile(r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)")
+
+
+class EngineLog:
+    """The engine's progress callback: passes each line on as a ``log`` event and keeps what explains a failure."""
+
+    def __init__(self, events: EventStream) -> None:
+        self._events = events
+        self.script: deque[str] = deque(maxlen=LAST_LINES)
+        self.lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.span = ""
+        self.channels: list[str] = []
+        self.specs: list[str] = []
+        self._list: list[str] | None = None
+        self._script_started = 0.0
+        self.script_seconds = 0.0
+
+    def on_log(self, event: Any) -> None:
+        self.span = str(event.span or self.span)
+        if event.span == _SCRIPT_SPAN:
+            self._script_started = self._script_started or time.monotonic()
+            self.script_seconds = time.monotonic() - self._script_started
+        for line in str(event.message).splitlines():
+            self._note_solve(line)
+            if not line.strip():
+                continue
+            self.lines.append(line)
+            if event.span == _SCRIPT_SPAN and event.level != "error":
+                self.script.append(line)
+            self._events.send("log", level=event.level, line=line)
+
+    def _note_solve(self, line: str) -> None:
+        """Keep the channels and specs of the last solve: the engine logs them before it starts."""
+        text = line.strip()
+        if text == "Channels:":
+            self.channels = self._list = []
+        elif text == "Specs:":
+            self.specs = self._list = []
+        elif self._list is not None and text.startswith("- "):
+            self._list.append(text[2:])
+        else:
+            self._list = None
+
+    def on_download_start(self, event: Any) -> None:
+        self._events.send("log", level="info", line=f"downloading {event.url}")
+
+    def on_download_progress(self, event: Any) -> None:
+        """Not passed on: it comes many times a second."""
+
+    def on_download_complete(self, event: Any) -> None:
+        """Not passed on: the engine logs what it does with the file."""
+
+    def on_build_step(self, event: Any) -> None:
+        self._events.send("log", level="info", line=f"{event.step_name}: {event.message}")
+
+
+def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
+    """Class, reason and details of a failed build."""
+    text = plain_words(error)
+    if re.search(r"resolve dependencies|solve", text, re.IGNORECASE):
+        return _failed(FailureClass.SOLVE, f"cannot be solved: {_solver_words(log)}", log.lines)
+    if "script failed" in text.lower():
+        return _failed(FailureClass.SCRIPT, _script_reason(log), log.script or log.lines)
+    if log.span.startswith("Fetching source"):
+        return _failed(FailureClass.FETCH, f"source: {text}", log.lines)
+    return _failed(FailureClass.OTHER, text, log.lines)
+
+
+def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: dict[str, list[str]]) -> dict[str, Any]:
+    """Class, reason and details of a failed test.
+
+    Args:
+        requirements: what the tested package requires, by its name: the engine solves for the package itself, from a
+            channel that is gone by now.
+    """
+    last = plain_words(RuntimeError(output[-1])) if output else "no output"
+    if "test environment" in last:
+        log.specs = [new for spec in log.specs for new in requirements.get(spec.split()[0], [spec])]
+        return _failed(FailureClass.SOLVE, f"test {name}: its environment cannot be solved: {_solver_words(log)}", log.lines)
+    lines = _of_the_script([line for text in output for line in text.splitlines() if line.strip()])
+    return _failed(FailureClass.TEST, f"test {name} failed{_where(lines) or f': {last}'}", lines[-LAST_LINES:])
+
+
+def _script_reason(log: EngineLog) -> str:
+    return f"build script failed{_where(list(log.script))}"
+
+
+def _where(lines: list[str]) -> str:
+    """The command that failed, by the shell's trace, and what it said, by the last line that looks like an error."""
+    commands = [line for line in lines if line.startswith("+")]
+    said = [line.strip() for line in lines if not line.startswith("+")]
+    errors = [line for line in said if _ERROR.search(line)]
+    place = f" at `{commands[-1].lstrip('+ ')[:120]}`" if commands else ""
+    words = (errors or said)[-1:]
+    return place + (f": {words[0][:240]}" if words else "")
+
+
+def _of_the_script(lines: list[str]) -> list[str]:
+    """The lines of a test's own output, without what the engine says before and after it."""
+    start = max((i + 1 for i, line in enumerate(lines) if line.startswith("Testing ")), default=0)
+    end = next((i for i, line in enumerate(lines) if i >= start and _EPILOGUE.search(line)), len(lines))
+    return lines[start:end]
+
+
+def _solver_words(log: EngineLog) -> str:
+    """The solver's own explanation of the last solve in the log."""
+    try:
+        asyncio.run(rattler.solve(_present(log.channels), log.specs, platforms=_platforms(log), virtual_packages=_virtual()))
+    except Exception as error:
+        words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
+        missing = _MISSING.search(words)
+        return f"{missing.group(1)} is missing upstream ({words})" if missing and missing.group(1) not in words[:40] else words
+    return f"no environment satisfies {', '.join(log.specs)}"
+
+
+def _present(channels: list[str]) -> list[str]:
+    """The channels without the temporary ones of a build that is over."""
+    folders = ((channel, channel.removeprefix("file://")) for channel in channels)
+    return [channel for channel, folder in folders if not folder.startswith("/") or (Path(folder) / "noarch").is_dir()]
+
+
+def _platforms(log: EngineLog) -> list[Any]:
+    platform = next((match.group(1) for line in log.lines if (match := re.match(r"\s*Platform: (\S+)", line))), "linux-64")
+    return [platform, "noarch"]
+
+
+def _virtual() -> list[rattler.VirtualPackage]:
+    return rattler.VirtualPackage.detect()
+
+
+def _failed(failure_class: FailureClass, reason: str, lines: Any) -> dict[str, Any]:
+    return {"failure_class": failure_class.value, "reason": reason, "details": "\n".join(lines)}

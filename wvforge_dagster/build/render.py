@@ -1,0 +1,222 @@
+"""Rendering a forge's recipes, in a child process, with the results kept by content.
+
+A recipe is rendered again only when its recipe.yaml, a variant file, the platform or the engine changed, so that an
+unchanged forge loads without rendering. A recipe that makes the engine hang, crash or take too much memory is reported as
+broken; the others are rendered by another child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wvforge_dagster.build.limits import SECONDS_PER_RECIPE
+from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.core.columns import Dimensions, forge_dimensions
+from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.forge import Forge, read_yaml
+from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement, name_from_path
+
+CACHE_FORMAT = 1
+MOST_RECIPE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RenderedForge:
+    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns."""
+
+    recipes: tuple[Recipe | BrokenRecipe, ...]
+    dimensions: Dimensions
+
+
+def render_forge(root: Path, forge: Forge) -> RenderedForge:
+    """Render all recipes of the forge at `root`.
+
+    Raises:
+        ForgeError: for a fault of a variant file. A fault of a recipe is a `BrokenRecipe` in the result.
+    """
+    cache = root / forge.output / "cache" / "rendered"
+    variant_files = tuple(root / name for name in forge.variants)
+    for path in variant_files:
+        _check_variant_file(path)
+    base = digest(
+        {
+            "format": CACHE_FORMAT,
+            "engine": importlib.metadata.version("py-rattler-build"),
+            "variants": [hashlib.sha256(path.read_bytes()).hexdigest() for path in variant_files],
+            "platform": forge.platform,
+        }
+    )
+    answers: dict[str, dict[str, Any]] = {}
+    keys: dict[str, str] = {}
+    for path in find_recipes(root, forge.recipes):
+        content = _read_recipe(root / path)
+        if isinstance(content, str):
+            answers[path] = {"event": "broken", "reason": content}
+        else:
+            keys[path] = hashlib.sha256(base.encode() + content).hexdigest()
+    values = _cached(cache / f"variants-{base}.json")
+    kept = {path: _cached(cache / f"{key}.json") for path, key in keys.items()}
+    answers |= {path: answer for path, answer in kept.items() if answer is not None}
+    missing = sorted(path for path, answer in kept.items() if answer is None)
+    if missing or values is None:
+        request = {"root": str(root), "variants": [str(path) for path in variant_files], "platform": forge.platform}
+        for event in _render_all(request, missing):
+            if event["event"] == "bad_variants":
+                names = ", ".join(forge.variants)
+                raise ForgeError(event["reason"], where=str(root / forge.variants[-1]), remedy=f"mend {names}")
+            if event["event"] == "variants":
+                values = event
+                _keep(cache / f"variants-{base}.json", event)
+            else:
+                answers[event["path"]] = event
+                _keep(cache / f"{keys[event['path']]}.json", event)
+    dimensions = forge_dimensions(values["values"] if values else {})
+    recipes = tuple(_recipe(path, answers[path]) for path in sorted(answers))
+    return RenderedForge(recipes, dimensions)
+
+
+def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
+    """Paths of the recipe files that match, relative to `root`, in order, each once."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise ForgeError(f"recipes: {pattern!r} leaves the forge", where=str(root / "forge.yaml"), remedy="use a pattern below it")
+        for path in sorted(root.glob(pattern)):
+            found[path.relative_to(root).as_posix()] = None
+    return tuple(sorted(found))
+
+
+def _read_recipe(path: Path) -> bytes | str:
+    """The recipe file, or why it cannot be read."""
+    try:
+        if not path.is_file():
+            return "is not a file"
+        if path.stat().st_size > MOST_RECIPE_BYTES:
+            return f"holds {path.stat().st_size:,} bytes; a recipe has {MOST_RECIPE_BYTES:,} at the most"
+        return path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _check_variant_file(path: Path) -> None:
+    data = read_yaml(path, remedy="write it, or name others in forge.yaml: variants ([] for none)")
+    if data is None:
+        return
+    if not isinstance(data, Mapping):
+        raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
+    for key, values in data.items():
+        if not isinstance(values, list) and key not in ("pin_run_as_build", "extend_keys", "__migrator"):
+            shown = "a mapping" if isinstance(values, Mapping) else repr(values)
+            raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
+
+
+def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict[str, Any]]:
+    """Events of rendering `recipes`, with as many children as it takes."""
+    remaining = recipes
+    while True:
+        collected: list[dict[str, Any]] = []
+        with tempfile.TemporaryDirectory(prefix="wvforge-render-") as folder:
+            result = run_child(
+                "wvforge_dagster.build.render_worker",
+                {**request, "recipes": remaining},
+                collected.append,
+                limits=ChildLimits(),
+                folder=Path(folder),
+            )
+        yield from (event for event in collected if event["event"] != "start")
+        if result.was_ended:
+            raise ForgeError("rendering was interrupted")
+        if not collected:
+            raise ForgeError(f"rendering does not start: {result.stderr.strip()[-500:] or result.exit_status}")
+        last = collected[-1]
+        if last["event"] == "start":
+            yield {"event": "broken", "path": last["path"], "reason": _why(result)}
+        done = {event["path"] for event in collected if "path" in event}
+        remaining = [path for path in remaining if path not in done]
+        if not remaining:
+            return
+
+
+def _why(result: ChildResult) -> str:
+    """Why a child died over a recipe."""
+    if result.exit_status == 128 + signal.SIGALRM:
+        return f"rendering it takes longer than {SECONDS_PER_RECIPE} seconds"
+    if "memory" in result.stderr.lower() or "alloc" in result.stderr.lower():
+        return "rendering it takes too much memory"
+    last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
+    return f"the engine died over it: {last[0]}"
+
+
+def _recipe(path: str, answer: Mapping[str, Any]) -> Recipe | BrokenRecipe:
+    """A recipe from what the child, or the cache, says of it."""
+    if answer["event"] == "broken":
+        return BrokenRecipe(path, name_from_path(path), f"{path}: {answer['reason']}")
+    about = {key: str(value or "").strip() for key, value in answer["about"].items()}
+    return Recipe(
+        path=path,
+        name=answer["name"],
+        about=About(**about, maintainers=tuple(answer["maintainers"])),
+        outputs=tuple(_output(item) for item in answer["outputs"]),
+    )
+
+
+def _output(item: Mapping[str, Any]) -> Output:
+    rendered = item["rendered"]
+    sections = dict(rendered.get("requirements") or {})
+    sections["test"] = [
+        entry
+        for test in rendered.get("tests") or []
+        if isinstance(test.get("requirements"), Mapping)
+        for entries in test["requirements"].values()
+        for entry in entries
+    ]
+    return Output(
+        name=item["name"],
+        version=item["version"],
+        build_string=item["build_string"],
+        build_number=item["build_number"],
+        noarch=item["noarch"],
+        variant=tuple(sorted(item["variant"].items())),
+        requirements={name: tuple(_requirement(entry) for entry in sections.get(name) or []) for name in SECTIONS},
+        skip=item["skip"],
+        rendered=rendered,
+    )
+
+
+def _requirement(entry: Any) -> Requirement:
+    """One requirement: a match spec, or a pin such as ``{pin_compatible: {name: ..., upper_bound: ...}}``."""
+    if isinstance(entry, Mapping):
+        kind, value = next(iter(entry.items()))
+        name = value.get("name", "") if isinstance(value, Mapping) else str(value)
+        return Requirement(str(name), f"{kind}({name})")
+    name = re.split(r"[\s=<>!~\[;]", str(entry).split("::")[-1].strip(), maxsplit=1)[0]
+    return Requirement(name.lower(), str(entry))
+
+
+def _cached(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and "event" in value else None
+
+
+def _keep(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a cache entry, whole or not at all. A cache that cannot be written costs time, not truth."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as stream:
+            json.dump(value, stream)
+        os.replace(stream.name, path)

@@ -1,0 +1,39 @@
+"""Child process: runs a package's own tests. ``python -m wvforge_dagster.build.test_worker REQUEST``.
+
+The request names the ``package`` and the ``channels``. Events: ``log``, and for each test ``tested`` with its name, whether
+it passed, its seconds, and if not its class, reason and details.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import rattler_build as engine
+
+from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.reasons import EngineLog, why_test_failed
+from wvforge_dagster.build.words import plain_words
+from wvforge_dagster.core.test_names import test_names
+
+
+def main() -> None:
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    events = EventStream()
+    package = engine.Package.from_file(request["package"])
+    for index, name in enumerate(test_names(request["tests"])):
+        log = EngineLog(events)
+        started = time.monotonic()
+        try:
+            result = package.run_test(index, channel=request["channels"], channel_priority="strict", progress_callback=log)
+            passed, output = result.success, list(result.output)
+        except Exception as error:
+            passed, output = False, [plain_words(error)]
+        failure = {} if passed else why_test_failed(output, log, name, {package.name: list(package.depends)})
+        events.send("tested", name=name, passed=passed, seconds=time.monotonic() - started, **failure)
+
+
+if __name__ == "__main__":
+    main()

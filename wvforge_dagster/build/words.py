@@ -1,0 +1,31 @@
+"""The engine's errors in plain words."""
+
+from __future__ import annotations
+
+import re
+
+_LABEL = re.compile(
+    r"^(?:Py\w+|RattlerBuildError|RecipeParseError|VariantError|BuildError|parse error|render error)\s*:\s*", re.IGNORECASE
+)
+_KIND = re.compile(r"([A-Z][A-Za-z]+)\s*\{")
+_FIELD = re.compile(r'(\w+): (?:Some\()?"((?:[^"\\]|\\.)*)"')
+_LINE = re.compile(r"\bline: (\d+)")
+
+
+def plain_words(error: BaseException) -> str:
+    """One line without the names of another language's types.
+
+    The engine gives some faults in Rust's debug form, ``Kind { message: "...", span: Span { line: 1, ... } }``: what its
+    quoted fields say is taken out of it.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    while (shorter := _LABEL.sub("", text, count=1)) != text and shorter:
+        text = shorter
+    fields = {key: value.replace('\\"', '"').replace("\\n", " ") for key, value in _FIELD.findall(text)}
+    if fields and (kind := _KIND.search(text)):
+        line = _LINE.search(text)
+        said = [fields[key] for key in ("field", "message", "reason", "suggestion") if fields.get(key)]
+        if not said:
+            said = [re.sub(r"(?<!^)([A-Z])", r" \1", kind.group(1)).lower(), *fields.values()]
+        text = ": ".join(said) + (f" (line {line.group(1)})" if line else "")
+    return text[:500]

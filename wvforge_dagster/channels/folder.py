@@ -1,0 +1,197 @@
+"""A channel in a folder: one writer, every change whole or not there, readable by a web server."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wvforge_dagster.channels import folder_index
+from wvforge_dagster.channels.folder_copy import put, remove_unfinished
+from wvforge_dagster.channels.folder_lock import writing
+from wvforge_dagster.channels.package_archive import identify, is_platform, read_provenance
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.provenance_cache import ProvenanceCache
+from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
+from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.package_file import PackageFile
+
+LOCK_WAIT_S = 900.0
+
+
+class FolderChannel:
+    """Packages in ``PATH/SUBDIR`` with an index beside them, as conda, pixi and rattler read it.
+
+    Publishing is: lock, check, copy under another name, verify, rename, index, read back. A publisher that is killed
+    leaves either nothing that counts (the next one removes its unfinished copies) or packages that no index
+    lists yet (the next one lists them).
+    """
+
+    is_local = True
+
+    def __init__(self, path: Path, *, label: str | None = None, cache: Path | None = None) -> None:
+        """
+        Args:
+            path: the folder; it need not exist yet.
+            label: the channel as the user wrote it.
+            cache: a folder that keeps the provenance of packages by content.
+        """
+        self.path = path.absolute()
+        self._label = label or f"file:{path}"
+        self._provenance = ProvenanceCache(cache) if cache else None
+        self._read: dict[str, tuple[tuple[int, int, int], tuple[ChannelEntry, ...]]] = {}
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    @property
+    def url(self) -> str:
+        return self.path.as_uri()
+
+    def create(self) -> None:
+        """Make it a channel that a solver can read, with nothing in it, unless it is one already.
+
+        Raises:
+            ForgeError: if the folder cannot be written.
+        """
+        with self._writing():
+            folder_index.update(self.path, (), label=self._label)
+
+    def entries(self) -> tuple[ChannelEntry, ...]:
+        """Every package that its index lists.
+
+        Raises:
+            ForgeError: naming the repodata.json that is malformed.
+        """
+        return tuple(entry for subdir in self._subdirs() for entry in self._entries_of(subdir))
+
+    def provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
+        """What a listed package says of how it was made.
+
+        Raises:
+            ForgeError: if its file is gone, cannot be read, or is not of the listed size.
+        """
+        if self._provenance is None:
+            return self._read_provenance(entry)
+        return self._provenance.get(entry.sha256, lambda: self._read_provenance(entry))
+
+    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+        """See `Channel.publish`. Packages that lie in the folder without being listed are listed with them.
+
+        Raises:
+            ForgeError: if a package is not what it is said to be, is there with other content, or cannot be written.
+        """
+        wanted = [identify(package) for package in packages]
+        with self._writing():
+            remove_unfinished(self.path)
+            listing = self._listing_mended()
+            missing = [package for package in packages if not self._holds(package)]
+            not_yet_listed(missing, listing, self._label)
+            put(missing, self.path, spare=3 * folder_index.size_on_disk(self.path))
+            if any(_is_stale(entry, listing) for entry in wanted):
+                # Only reading every package again makes the index forget what a file was when it was first listed.
+                self._index_everything()
+            else:
+                self._index_unlisted()
+            return confirm(wanted, self._listing(), self._label)
+
+    def reindex(self) -> tuple[Path, ...]:
+        """Read every package again and index it, so that the index is true whatever was done to the folder by hand.
+
+        Returns:
+            The files that are no packages and were set aside under a new name. No package is changed.
+        """
+        with self._writing():
+            remove_unfinished(self.path)
+            return self._index_everything()
+
+    def _holds(self, package: PackageFile) -> bool:
+        """Whether the package lies in the folder with this content.
+
+        Raises:
+            ForgeError: if another package lies there under its name.
+        """
+        path = self.path / package.subdir / package.filename
+        if not path.exists():
+            return False
+        there = PackageFile.read(path, package.subdir)
+        if there.sha256 == package.sha256:
+            return True
+        if folder_index.set_aside_unreadable([path]):
+            return False
+        raise taken(package, there.sha256, self._label)
+
+    def _index_unlisted(self) -> None:
+        listing = self._listing()
+        folder_index.set_aside_unreadable(path for path in self._files() if _key(path) not in listing)
+        subdirs = {path.parent.name for path in self._files() if _key(path) not in listing}
+        folder_index.update(self.path, subdirs, label=self._label)
+
+    def _index_everything(self) -> tuple[Path, ...]:
+        aside = folder_index.set_aside_unreadable(self._files())
+        folder_index.rebuild(self.path, label=self._label)
+        return aside
+
+    def _listing(self) -> Listing:
+        return by_file(self.entries())
+
+    def _listing_mended(self) -> Listing:
+        """The listing; an index that cannot be read is written anew first, from the packages that are there."""
+        try:
+            return self._listing()
+        except ForgeError:
+            self._index_everything()
+            return self._listing()
+
+    def _files(self) -> Iterator[Path]:
+        if self.path.is_dir():
+            for folder in sorted(self.path.iterdir()):
+                if is_platform(folder.name):
+                    yield from folder_index.package_files(folder)
+
+    def _subdirs(self) -> list[str]:
+        return sorted(index.parent.name for index in self.path.glob("*/repodata.json"))
+
+    def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
+        path = self.path / subdir / "repodata.json"
+        status = path.stat()
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+        known = self._read.get(subdir)
+        if known is None or known[0] != version:
+            known = (version, read_repodata(path, subdir, where=str(path)))
+            self._read[subdir] = known
+        return known[1]
+
+    def _read_provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
+        path = self.path / entry.subdir / entry.filename
+        if path.exists() and path.stat().st_size != entry.size:
+            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
+        return read_provenance(path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the folder's lock; faults of the file system become errors of this channel."""
+        try:
+            if not self.path.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                self.path.chmod(0o755)
+            with writing(self.path, label=self._label, wait_s=LOCK_WAIT_S):
+                yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ForgeError("the disk is full", where=self._label, remedy="make room and publish again") from None
+            name = f" ({error.filename})" if error.filename else ""
+            raise ForgeError(f"cannot be written: {error.strerror or error}{name}", where=self._label) from None
+
+
+def _key(path: Path) -> tuple[str, str]:
+    return path.parent.name, path.name
+
+
+def _is_stale(entry: ChannelEntry, listing: Listing) -> bool:
+    listed = listing.get((entry.subdir, entry.filename))
+    return listed is not None and (listed.sha256, listed.size) != (entry.sha256, entry.size)

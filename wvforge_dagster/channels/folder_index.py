@@ -1,0 +1,110 @@
+"""The index of a channel folder: written by py-rattler, readable by everyone, and not stopped by one bad file.
+
+What py-rattler 0.28's `index_fs` does was measured: every file is written under ``.tmp``, fsynced and renamed
+(``repodata.json.zst`` first, then ``repodata.json``, then the shards), so a reader never sees half of one. Only files
+that are not listed yet are read; deleted ones are dropped; a listed one keeps its entry whatever the file holds
+now, unless all are read again (`rebuild`). An archive that cannot be read ends in a panic that names no file
+and leaves its platform folder without a new index, so such files are set aside first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rattler.index import index_fs
+from rattler.platform import Subdir
+
+from wvforge_dagster.channels.blocking import wait_for
+from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
+from wvforge_dagster.channels.repodata import first_line
+from wvforge_dagster.core.errors import ForgeError
+
+ASIDE = ".corrupt"
+
+_log = logging.getLogger(__name__)
+
+
+def package_files(folder: Path) -> Iterator[Path]:
+    """The package archives directly in a platform folder."""
+    if folder.is_dir():
+        yield from (path for path in sorted(folder.iterdir()) if path.name.endswith(ENDINGS) and path.is_file())
+
+
+def update(channel: Path, subdirs: Iterable[str], *, label: str) -> None:
+    """Index what is not listed yet in these platform folders; ``noarch``, which every channel has, is made if missing.
+
+    Raises:
+        ForgeError: if the index cannot be written; the old one is then still there, whole.
+    """
+    missing = set() if (channel / "noarch" / "repodata.json").exists() else {"noarch"}
+    for subdir in sorted({*subdirs} | missing):
+        _index(channel, Subdir(subdir), label=label, force=False)
+
+
+def rebuild(channel: Path, *, label: str) -> None:
+    """Read every package again and index it, listed or not.
+
+    Raises:
+        ForgeError: if the index cannot be written; the old one is then still there, whole.
+    """
+    _index(channel, None, label=label, force=True)
+
+
+def _index(channel: Path, subdir: Subdir | None, *, label: str, force: bool) -> None:
+    try:
+        wait_for(index_fs(channel, subdir, force=force))
+    except Exception as error:  # rattler has no common class of its errors
+        if "os error 28" in str(error):
+            raise ForgeError(
+                "its index cannot be written: the disk is full", where=label, remedy="make room and publish again"
+            ) from None
+        raise ForgeError(f"its index cannot be written: {first_line(error)}", where=label) from None
+    _open_to_readers(channel)
+
+
+def set_aside_unreadable(candidates: Iterable[Path]) -> tuple[Path, ...]:
+    """Rename archives that cannot be read, so that they are not indexed. Nothing is deleted.
+
+    Returns:
+        Their new paths, ``NAME.conda.corrupt``; a warning names each.
+    """
+    aside = []
+    for path in candidates:
+        fault = unreadable(path)
+        if fault is None or not path.exists():
+            continue
+        new = path.with_name(path.name + ASIDE)
+        number = 1
+        while new.exists():
+            number += 1
+            new = path.with_name(f"{path.name}{ASIDE}{number}")
+        path.rename(new)
+        _log.warning("%s: is not a conda package (%s); set aside as %s", path, fault, new.name)
+        aside.append(new)
+    return tuple(aside)
+
+
+def size_on_disk(channel: Path) -> int:
+    """Bytes of the index files of a channel, without the shards that later ones replaced."""
+    return sum(path.stat().st_size for path in channel.glob("*/repodata*") if path.is_file())
+
+
+def _open_to_readers(channel: Path) -> None:
+    """Let a web server read what was written, whatever the publisher's umask is."""
+    for platform in channel.iterdir():
+        if not (platform / "repodata.json").is_file():
+            continue
+        shards = platform / "shards"
+        for folder in (platform, shards):
+            if folder.is_dir():
+                _add_mode(folder, 0o755)
+        for path in (*platform.glob("repodata*"), *(shards.iterdir() if shards.is_dir() else ())):
+            _add_mode(path, 0o644)
+
+
+def _add_mode(path: Path, mode: int) -> None:
+    now = path.stat().st_mode & 0o7777
+    if now & mode != mode:
+        path.chmod(now | mode)

@@ -1,0 +1,35 @@
+"""From a publish target to the channel that it means: where a new kind of channel is entered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.protocol import Channel
+from wvforge_dagster.channels.targets import FileTarget, PrefixTarget, PublishTarget
+
+
+def open_channel(
+    target: PublishTarget, root: Path, credentials: Credentials, cache: Path, *, platform: str = "linux-64"
+) -> Channel:
+    """The channel that a target means. Nothing is written or connected to yet.
+
+    Args:
+        root: the folder of the forge, which relative paths are relative to.
+        cache: a folder for what was once read from channels, by content.
+        platform: the platform of the forge; its packages and ``noarch`` are what remote channels are asked for.
+    """
+    match target:
+        case FileTarget():
+            return FolderChannel(root / target.file, label=target.label, cache=cache)
+        case PrefixTarget():
+            return PrefixChannel(
+                url=target.url,
+                channel=target.prefix,
+                subdirs=tuple(dict.fromkeys(("noarch", platform))),
+                credentials=credentials,
+                cache=cache,
+            )
+    raise TypeError(f"no channel is entered for {type(target).__name__}")

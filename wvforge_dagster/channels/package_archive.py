@@ -1,0 +1,95 @@
+"""What a package archive says of itself, and whether it can be read at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rattler.package import IndexJson
+from rattler.package_streaming import PackageArchive
+from rattler.platform import Subdir
+
+from wvforge_dagster.channels.blocking import wait_for
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.repodata import first_line
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.package_file import PackageFile
+
+ENDINGS = (".conda", ".tar.bz2")
+
+
+def identify(package: PackageFile) -> ChannelEntry:
+    """The entry that a channel should list for this package.
+
+    Raises:
+        ForgeError: if the archive is missing, cannot be read, is named otherwise than by its content, or belongs elsewhere.
+    """
+    where = str(package.path)
+    if not is_platform(package.subdir):
+        raise ForgeError(f"{package.subdir!r} is not the name of a platform", where=where)
+    if not package.path.is_file():
+        raise ForgeError("no such file", where=where)
+    fault = unreadable(package.path)
+    if fault is not None:
+        raise ForgeError(f"is not a conda package: {fault}", where=where, remedy="build it again")
+    index = IndexJson.from_package_archive(package.path)
+    name, version, build = index.name.normalized, str(index.version), str(index.build)
+    expected = f"{name}-{version}-{build}"
+    if package.filename not in {expected + ending for ending in ENDINGS}:
+        raise ForgeError(f"holds the package {expected}", where=where, remedy="a package is named as what it holds")
+    if index.subdir not in (None, package.subdir):
+        raise ForgeError(f"belongs to {index.subdir}, not to {package.subdir}", where=where)
+    return ChannelEntry(
+        subdir=package.subdir,
+        filename=package.filename,
+        name=name,
+        version=version,
+        build=build,
+        build_number=index.build_number,
+        sha256=package.sha256,
+        size=package.size,
+    )
+
+
+def is_platform(subdir: str) -> bool:
+    """Whether packages for a platform of this name exist at all, such as ``noarch`` or ``linux-64``."""
+    try:
+        Subdir(subdir)
+    except Exception:  # rattler has no common class of its errors
+        return False
+    return True
+
+
+def unreadable(path: Path) -> str | None:
+    """Why the archive at `path` cannot be indexed, or None if it can.
+
+    Indexing such a file ends in a panic that names no file (py-rattler 0.28), so it is asked before.
+    """
+    try:
+        IndexJson.from_package_archive(path)
+    except Exception as error:  # rattler has no common class of its errors
+        return first_line(error)
+    return None
+
+
+def provenance_of(extra: dict[str, Any]) -> dict[str, Any] | None:
+    """The part of an about.json's ``extra`` in which a package says how it was made."""
+    found = extra.get("wvforge")
+    return found if isinstance(found, dict) else None
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """`provenance_of` the package archive at `path`.
+
+    Raises:
+        ForgeError: if it is missing or cannot be read.
+    """
+
+    async def read() -> dict[str, Any]:
+        archive = await PackageArchive.from_path(path)
+        return (await archive.about_json()).extra
+
+    try:
+        return provenance_of(wait_for(read()))
+    except Exception as error:  # rattler has no common class of its errors
+        raise ForgeError(f"cannot be read: {first_line(error)}", where=str(path)) from None

@@ -1,0 +1,157 @@
+"""The index of a channel on a web server, as the server tells it now."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.patience import Patience
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.repodata import first_line, read_repodata
+from wvforge_dagster.core.errors import ForgeError
+
+
+class RemoteIndex:
+    """Reads ``URL/SUBDIR/repodata.json``, and asks again only for what changed."""
+
+    def __init__(self, url: str, *, credentials: Credentials, patience: Patience, label: str) -> None:
+        self._url = url
+        self._credentials = credentials
+        self._patience = patience
+        self._label = label
+        self._known: dict[str, tuple[str, tuple[ChannelEntry, ...]]] = {}
+
+    def entries(self, subdirs: Sequence[str]) -> tuple[ChannelEntry, ...]:
+        """What the server lists for the platforms `subdirs`, in order; nothing for those that it does not have.
+
+        Raises:
+            ForgeError: with the status and the server's words, if it cannot be read after the patience's attempts.
+        """
+        ordered = sorted(set(subdirs))
+        if not ordered:
+            return ()
+        with ThreadPoolExecutor(max_workers=len(ordered)) as pool:
+            return tuple(entry for found in pool.map(self._entries_of, ordered) for entry in found)
+
+    def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
+        for pause in self._patience.pauses():
+            try:
+                return self._read(subdir)
+            except _TransientError as fault:
+                time.sleep(min(max(pause, fault.pause_s), self._patience.longest_pause_s))
+        try:
+            return self._read(subdir)
+        except _TransientError as fault:
+            raise ForgeError(
+                f"its index of {subdir} cannot be read (tried {self._patience.attempts} times): {fault.words}",
+                where=self._label,
+                remedy="try again later",
+            ) from None
+
+    def _read(self, subdir: str) -> tuple[ChannelEntry, ...]:
+        """One attempt."""
+        url = f"{self._url}/{subdir}/repodata.json"
+        etag, known = self._known.get(subdir, ("", ()))
+        headers = {"Cache-Control": "no-cache", **({"If-None-Match": etag} if etag else {})}
+        try:
+            with (
+                _Session(self._url, self._credentials.bearer_for(self._url)) as session,
+                session.get(url, headers=headers, stream=True, timeout=min(30.0, self._patience.reading_s)) as answer,
+            ):
+                if answer.status_code == 304:
+                    return known
+                if answer.status_code == 404:
+                    return ()
+                if answer.status_code != 200:
+                    raise self._fault(subdir, answer)
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / subdir / "repodata.json"
+                    path.parent.mkdir()
+                    self._save(answer, path)
+                    try:
+                        entries = read_repodata(path, subdir, where=url)
+                    except ForgeError as error:
+                        raise _TransientError(self._credentials.redact(str(error))) from None
+                self._known[subdir] = (answer.headers.get("ETag", ""), entries)
+                return entries
+        except (requests.RequestException, OSError) as error:
+            raise _TransientError(self._credentials.redact(_reason(error))) from None
+
+    def _save(self, answer: requests.Response, path: Path) -> None:
+        deadline = time.monotonic() + self._patience.reading_s
+        with path.open("wb") as stream:
+            for block in answer.iter_content(1 << 16):
+                stream.write(block)
+                if time.monotonic() > deadline:
+                    raise _TransientError(f"no whole answer within {self._patience.reading_s:.0f} s")
+
+    def _fault(self, subdir: str, answer: requests.Response) -> ForgeError | _TransientError:
+        body = next(answer.iter_content(400), b"").decode(errors="replace")
+        words = self._credentials.redact(" ".join(body.split()))
+        fault = f"HTTP {answer.status_code}: {words or answer.reason}"
+        if answer.status_code == 429 or answer.status_code >= 500:
+            asked = answer.headers.get("Retry-After", "")
+            return _TransientError(fault, pause_s=float(asked) if asked.isdigit() else 0.0)
+        remedy = "check the key in PREFIX_API_KEY" if answer.status_code in (401, 403) else None
+        return ForgeError(f"its index of {subdir} cannot be read: {fault}", where=self._label, remedy=remedy)
+
+
+@dataclass
+class _TransientError(Exception):
+    """A fault that may pass: what was said, and how long to wait at least, in seconds."""
+
+    words: str
+    pause_s: float = 0.0
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Shows a token, or nothing; never what a .netrc holds, which requests would take otherwise."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _Session(requests.Session):
+    """Keeps the token on redirects within the server's own domain (prefix.dev to repo.prefix.dev), and nowhere else."""
+
+    def __init__(self, home: str, token: str | None) -> None:
+        super().__init__()
+        self._home = urlsplit(home)
+        self.auth = _Bearer(token)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        there = urlsplit(prepared_request.url or "")
+        host, home = str(there.hostname or ""), self._home.hostname or ""
+        same_place = (there.scheme, there.port) == (self._home.scheme, self._home.port)
+        if not (same_place and (host == home or host.endswith("." + home))):
+            prepared_request.headers.pop("Authorization", None)
+
+
+def _reason(error: Exception) -> str:
+    """What broke, without the library's layers around it."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    inner: BaseException = error
+    while True:
+        reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(reason, BaseException):
+            break
+        inner = reason
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()
+    known = re.search(r"Connection refused|Connection reset|Name or service not known|Remote end closed", str(inner))
+    return known[0].lower() if known else first_line(inner)

@@ -1,0 +1,127 @@
+"""Publish targets as forge.yaml names them: one model per kind, told apart by the one key that is a kind.
+
+What a target does is not said here: `opening` makes a channel of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from wvforge_dagster.core.errors import ForgeError
+
+
+def _is_channel_name(value: str) -> str:
+    # A name is part of the address that is posted to: "../../admin" would reach another one.
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", value):
+        raise ValueError(f"{value!r} is no channel name: letters a-z, digits, '_', '.', '-', a letter or digit first")
+    return value
+
+
+def _is_server(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError(f"{value!r} is no address of a server, such as https://prefix.dev")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("an address holds no user, password, query or fragment: credentials come from the environment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError(f"{value!r} would send the key in clear text: use https://")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+ChannelName = Annotated[str, AfterValidator(_is_channel_name)]
+ServerAddress = Annotated[str, AfterValidator(_is_server)]
+
+
+class PublishTarget(BaseModel):
+    """Where packages go, and which.
+
+    Attributes:
+        only: patterns of package names (``cumm``, ``sp*``); none given: all packages.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    kind: ClassVar[str]
+
+    only: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The target in one word, as the user wrote it: ``file:output/channel``."""
+        return f"{self.kind}:{getattr(self, self.kind)}"
+
+    def takes(self, package_name: str) -> bool:
+        """Whether packages of this name go there."""
+        return not self.only or any(fnmatchcase(package_name, pattern) for pattern in self.only)
+
+
+class FileTarget(PublishTarget):
+    """A channel in a folder; a relative path is relative to the forge."""
+
+    kind = "file"
+    file: Annotated[str, Field(min_length=1)]
+
+
+class PrefixTarget(PublishTarget):
+    """A channel of prefix.dev, or of another server (`url`) that speaks its protocol."""
+
+    kind = "prefix"
+    prefix: ChannelName
+    url: ServerAddress = "https://prefix.dev"
+
+
+TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in (FileTarget, PrefixTarget)}
+
+
+def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
+    """One entry of forge.yaml's ``publish``.
+
+    Args:
+        mapping: the entry, such as ``{"file": "output/channel"}``.
+        where: what an error says of its place, such as ``forge.yaml: publish.0``.
+
+    Raises:
+        ForgeError: naming the key, and the kinds there are if none of them is meant.
+    """
+    kinds = [key for key in mapping if key in TARGETS]
+    known = ", ".join(TARGETS)
+    if not kinds:
+        given = ", ".join(str(key) for key in mapping if key not in PublishTarget.model_fields) or "nothing"
+        raise ForgeError(f"no kind of channel: {given}", where=where, remedy=f"kinds: {known}")
+    if len(kinds) > 1:
+        raise ForgeError(f"one target is of one kind, not {' and '.join(kinds)}", where=where, remedy="write several")
+    model = TARGETS[kinds[0]]
+    try:
+        return model.model_validate({key: _tuples(value) for key, value in mapping.items()})
+    except ValidationError as error:
+        raise _explain(error, model, where) from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _explain(error: ValidationError, model: type[PublishTarget], where: str) -> ForgeError:
+    """The first fault as one line."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join([where, *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        keys = ", ".join(model.model_fields)
+        return ForgeError("unknown key", where=where, remedy=f"keys of a {model.kind} target: {keys}")
+    if first["type"] == "value_error":
+        return ForgeError(first["msg"].removeprefix("Value error, "), where=where)
+    wanted = first["msg"].removeprefix("Input ").replace("tuple", "list")
+    return ForgeError(f"{first['input']!r}: {wanted}", where=where)

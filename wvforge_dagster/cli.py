@@ -1,0 +1,229 @@
+"""The ``wvforge`` command. Exit status: 0 all well, 1 something failed (and is named), 2 bad usage or a bad forge."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wvforge_dagster import __version__
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.progress import BuildProgress, UpstreamProgress
+from wvforge_dagster.settings import FORGE_VARIABLE, read_settings
+
+if TYPE_CHECKING:
+    from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+
+app = typer.Typer(
+    name="wvforge",
+    help="Build, test and publish a forge: a folder of rattler-build recipes, in every Python x CUDA variant.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False)
+
+STATE_STYLES = {
+    State.PUBLISHED: "green",
+    State.STAGED: "cyan",
+    State.BUILDING: "blue",
+    State.STALE: "yellow",
+    State.WAITING: "yellow",
+    State.MISSING: "yellow",
+    State.SKIPPED: "dim",
+}
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    forge: Annotated[
+        Path | None,
+        typer.Option("--forge", help=f"Folder of the forge. Default: {FORGE_VARIABLE}, else the nearest one upwards."),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+    context.obj = forge
+
+
+@app.command()
+def build(
+    context: typer.Context,
+    packages: Annotated[list[str] | None, typer.Argument(help="Packages to build, with what they need. Default: all.")] = None,
+    python: Annotated[list[str] | None, typer.Option("--python", help="Only these Python columns.")] = None,
+    cuda: Annotated[list[str] | None, typer.Option("--cuda", help="Only these CUDA columns.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Build the named packages also if they are up to date.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try those again that failed with the inputs that they still have.")
+    ] = False,
+    no_publish: Annotated[bool, typer.Option("--no-publish", help="Stage only.")] = False,
+) -> None:
+    """Build, test and publish what is out of date, in dependency order."""
+    from wvforge_dagster.orchestration.evidence import derive_statuses, refresh
+    from wvforge_dagster.orchestration.failures import read_failures
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.instance import prepare_home
+    from wvforge_dagster.orchestration.plan import make_plan, select
+    from wvforge_dagster.orchestration.run_plan import run_plan
+    from wvforge_dagster.orchestration.show import counts
+
+    started = time.monotonic()
+    forge = open_forge(read_settings(context.obj))
+    _assemble_upstream(forge)
+    selected = select(forge.catalog, packages or [], python or [], cuda or [])
+    if not no_publish:
+        for fault in refresh(forge, [channel for _, channel in forge.targets]).values():
+            err.print(f"warning: {fault}", markup=False, soft_wrap=True)
+    named = set(packages or [])
+    forced = frozenset(i for i in selected if force and (not named or i.package in named))
+    plan = make_plan(
+        forge.catalog,
+        derive_statuses(forge),
+        read_failures(forge),
+        selected,
+        force=forced,
+        retry_failed=retry_failed,
+        publish=not no_publish,
+    )
+    if plan.reasons:
+        prepare_home(forge)
+        with BuildProgress(err, len(plan.reasons)) as progress:
+            run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
+    statuses = derive_statuses(forge)
+    mine = {identity: statuses[identity] for identity in selected}
+    done = UP_TO_DATE | {State.SKIPPED} if no_publish else {State.PUBLISHED, State.SKIPPED}
+    bad = [status for status in mine.values() if status.state not in done]
+    _print_table(mine.values())
+    out.print(f"{counts(mine)} in {time.monotonic() - started:.0f} s")
+    for status in bad:
+        err.print(Text(f"{status.state}: {status.id}: {status.reason}", style="red"), soft_wrap=True)
+        if status.log:
+            err.print(f"  log: {forge.output / status.log}", markup=False, soft_wrap=True)
+        if status.id in plan.given_up:
+            err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects, in a stable format.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="A Markdown table.")] = False,
+) -> None:
+    """Show the state of every package variant, and why. Asks no network."""
+    from wvforge_dagster.orchestration.evidence import derive_statuses
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.show import counts, markdown, rows
+
+    statuses = derive_statuses(open_forge(read_settings(context.obj)))
+    if as_json:
+        sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
+    elif as_markdown:
+        sys.stdout.write(markdown(rows(statuses.values())) + "\n")
+    else:
+        _print_table(statuses.values())
+        out.print(counts(statuses))
+
+
+@app.command()
+def graph(context: typer.Context) -> None:
+    """Show the packages by level, and what each needs."""
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.show import graph_lines
+
+    for line in graph_lines(open_forge(read_settings(context.obj)).catalog):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def upstream(context: typer.Context) -> None:
+    """Assemble the embedded upstream channel, if forge.yaml names a manifest of one."""
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+
+    forge = open_forge(read_settings(context.obj))
+    if forge.forge.upstream is None:
+        raise ForgeError("names no upstream manifest", where=str(forge.root / "forge.yaml"), remedy="nothing to assemble")
+    _assemble_upstream(forge)
+
+
+@app.command()
+def dev(
+    context: typer.Context,
+    host: Annotated[str, typer.Option("--host", help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to serve on.")] = 3000,
+) -> None:
+    """Serve Dagster's UI and run its daemon, over this forge's storage."""
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.instance import prepare_home
+
+    forge = open_forge(read_settings(context.obj))
+    home = prepare_home(forge)
+    environment = {**os.environ, "DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
+    program = Path(sys.executable).with_name("dagster")
+    command = [str(program), "dev", "-h", host, "-p", str(port), "-m", "wvforge_dagster.definitions"]
+    os.execve(program, command, environment)
+
+
+def _assemble_upstream(forge: ForgeOnDisk) -> None:
+    """Assemble the embedded upstream channel, if the forge has one, and say what is new in it."""
+    from wvforge_dagster.orchestration.embedded import assemble_upstream
+
+    if forge.forge.upstream is None:
+        return
+    with UpstreamProgress(err) as progress:
+        report = assemble_upstream(forge, progress.on_event)
+    if report is not None:
+        if report.made:
+            err.print(f"upstream channel: {len(report.made)} packages and sources made, {len(report.kept)} kept")
+        for missing in report.missing:
+            err.print(f"warning: upstream lacks {missing.name} {missing.spec}: {missing.reason}", markup=False, soft_wrap=True)
+
+
+def _print_table(statuses: Iterable[Status]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("package", "partition", "state", "reason", "file"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
+    for status in statuses:
+        table.add_row(
+            Text(status.id.package),
+            Text(status.id.partition),
+            Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
+            Text(status.reason),
+            Text(" ".join(artifact.filename for artifact in status.artifacts)),
+        )
+    out.print(table)
+
+
+def main() -> None:
+    """Entry of the ``wvforge`` program."""
+    try:
+        app()
+    except ForgeError as fault:
+        err.print(Text(f"wvforge: {fault}"), soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("wvforge: interrupted; what was built is kept, build again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Packages as they lie in channels, with what they say of how they were made."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from wvforge_dagster.core.digest import canonical
+
+RECORD_KEY = "wvforge"
+"""Where a package carries its record: ``extra.wvforge`` of its about.json."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a package says of how it was made.
+
+    Attributes:
+        package: the recipe's name (an output's recipe, if it has several).
+        partition: the partition that it was built in.
+        input_digest: over `parts`.
+        parts: what `core.digest.input_parts` gave.
+        recipe_number: the build number in the recipe; the package's own may be higher (see `core.numbers`).
+    """
+
+    package: str
+    partition: str
+    input_digest: str
+    parts: Mapping[str, Any] = field(hash=False)
+    recipe_number: int = 0
+
+    def to_extra(self) -> dict[str, str]:
+        """The record as a recipe's ``extra`` carries it: readable in part, and whole as packed JSON.
+
+        It is packed because the engine evaluates ``extra`` like the rest of a recipe: a ``${{ }}`` in the recorded script
+        would be expanded, and an empty string becomes null.
+        """
+        packed = zlib.compress(canonical(asdict(self)).encode("utf-8", "surrogateescape"), level=9)
+        return {
+            "package": self.package,
+            "partition": self.partition or "none",
+            "input_digest": f"sha256:{self.input_digest}",
+            "record": base64.b64encode(packed).decode(),
+        }
+
+    @classmethod
+    def from_extra(cls, value: Any) -> Record | None:
+        """The record in `value`, or None if it is none (written by another tool or a later version)."""
+        try:
+            found = json.loads(zlib.decompress(base64.b64decode(value["record"])).decode("utf-8", "surrogateescape"))
+            return cls(
+                package=str(found["package"]),
+                partition=str(found["partition"]),
+                input_digest=str(found["input_digest"]),
+                parts=dict(found["parts"]),
+                recipe_number=int(found["recipe_number"]),
+            )
+        except (KeyError, TypeError, ValueError, zlib.error):
+            return None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One package file in the staging channel.
+
+    Attributes:
+        sha256: of the file.
+        content: its content digest.
+        record: how it was made, if it says so.
+        file_count: number of payload files.
+    """
+
+    subdir: str
+    filename: str
+    name: str
+    version: str
+    build: str
+    build_number: int
+    sha256: str
+    size: int
+    content: str
+    record: Record | None
+    file_count: int = 0

@@ -1,0 +1,240 @@
+"""The catalog of a forge: its packages, what they need of one another, and their levels.
+
+The graph comes from the recipes alone: build, host, run and test requirements that name another recipe's output.
+After bioconda-utils' ``graph.py``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
+from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
+
+BUILD_SECTIONS = ("build", "host")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A recipe in its forge.
+
+    Attributes:
+        fault: why it cannot be built, in one line; None if it can.
+        dimensions: the columns that it is partitioned by.
+        needs: for each other package that it needs, the requirement sections that name it.
+        level: distance from the packages without local dependencies.
+    """
+
+    name: str
+    path: str
+    recipe: Recipe | None
+    fault: str | None
+    dimensions: Dimensions
+    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    level: int = 0
+
+    @property
+    def needed_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.needs)
+
+
+@dataclass(frozen=True, order=True)
+class VariantId:
+    """One package in one partition; the partition of an unpartitioned package is the empty string."""
+
+    package: str
+    partition: str = UNPARTITIONED
+
+    def __str__(self) -> str:
+        return f"{self.package}[{self.partition}]" if self.partition else self.package
+
+
+@dataclass(frozen=True)
+class PackageVariant:
+    """One recipe in one partition: the unit that is built, tested and published.
+
+    Attributes:
+        outputs: what it produces, in dependency order; empty if the recipe does not take this partition.
+        skip: why it is not built, if the recipe skips it.
+        builds_against: package variants named in its build and host requirements.
+        runs_with: package variants named in its run and test requirements only.
+    """
+
+    id: VariantId
+    outputs: tuple[Output, ...]
+    skip: str | None
+    builds_against: tuple[VariantId, ...] = ()
+    runs_with: tuple[VariantId, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that follows from a forge's rendered recipes, in dependency order."""
+
+    dimensions: Dimensions
+    packages: Mapping[str, Package]
+    variants: Mapping[VariantId, PackageVariant]
+    provider: Mapping[str, str]
+
+    def of_package(self, name: str) -> tuple[PackageVariant, ...]:
+        """The package variants of one package, in order of its columns."""
+        return tuple(self.variants[VariantId(name, key)] for key in self.packages[name].dimensions.keys())
+
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the packages by level."""
+        found: dict[int, list[str]] = defaultdict(list)
+        for package in self.packages.values():
+            found[package.level].append(package.name)
+        return tuple(tuple(sorted(found[level])) for level in sorted(found))
+
+
+def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions) -> Catalog:
+    """Bring the recipes of a forge together.
+
+    Recipes that share a package name, depend on themselves or on one another in a circle become packages with a
+    fault that names every file; they take no other package along.
+    """
+    packages, provider = _packages(recipes, dimensions)
+    needs = {name: _needs(package, provider) for name, package in packages.items()}
+    faults = _self_dependencies(packages) | _cycles(packages, needs)
+    graph = {
+        name: {other for other in found if not (name in faults and other in faults)} for name, found in needs.items()
+    }
+    levels: dict[str, int] = {}
+    for name in TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order():
+        levels[name] = 1 + max((levels[other] for other in graph[name]), default=-1)
+    ordered = sorted(packages, key=lambda name: (levels[name], name))
+    final = {
+        name: Package(
+            name=name,
+            path=packages[name].path,
+            recipe=packages[name].recipe,
+            fault=faults.get(name, packages[name].fault),
+            dimensions=packages[name].dimensions,
+            needs=tuple((other, needs[name][other]) for other in sorted(graph[name])),
+            level=levels[name],
+        )
+        for name in ordered
+    }
+    variants = {
+        variant.id: variant for name in ordered for variant in _variants(final[name], final, provider, dimensions)
+    }
+    return Catalog(dimensions=dimensions, packages=final, variants=variants, provider=provider)
+
+
+def _packages(
+    recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions
+) -> tuple[dict[str, Package], dict[str, str]]:
+    """Packages by name, and the package that provides each output name."""
+    claims: dict[str, list[Recipe | BrokenRecipe]] = defaultdict(list)
+    ordered = sorted(recipes, key=lambda recipe: recipe.path)
+    for recipe in ordered:
+        names = {recipe.name, *recipe.output_names} if isinstance(recipe, Recipe) else {recipe.name}
+        for name in names:
+            claims[name.lower()].append(recipe)
+    packages: dict[str, Package] = {}
+    provider: dict[str, str] = {}
+    for recipe in ordered:
+        if recipe.name in packages:
+            continue
+        names = (recipe.name, *recipe.output_names) if isinstance(recipe, Recipe) else (recipe.name,)
+        rivals = sorted({other.path for name in names for other in claims[name.lower()]})
+        if len(rivals) > 1:
+            fault = f"{' and '.join(rivals)}: these recipes make packages of one name, {recipe.name}; rename all but one"
+            packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions())
+        elif isinstance(recipe, BrokenRecipe):
+            packages[recipe.name] = Package(recipe.name, recipe.path, None, recipe.reason, Dimensions())
+        else:
+            used = {name for output in recipe.outputs for name in dimension_values(output.variant)}
+            packages[recipe.name] = Package(recipe.name, recipe.path, recipe, None, dimensions.only(used))
+        provider.update(dict.fromkeys(names, recipe.name))
+    return packages, provider
+
+
+def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Other packages of the forge that `package` requires, with the sections that name them."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for output in package.recipe.outputs if package.recipe else ():
+        for section, requirements in output.requirements.items():
+            for requirement in requirements:
+                other = provider.get(requirement.name)
+                if other is not None and other != package.name:
+                    found[other][section] = None
+    return {other: tuple(sections) for other, sections in found.items()}
+
+
+def _self_dependencies(packages: Mapping[str, Package]) -> dict[str, str]:
+    return {
+        name: f"{package.path}: requirements: {output.name} depends on itself; remove that requirement"
+        for name, package in packages.items()
+        for output in (package.recipe.outputs if package.recipe else ())
+        if output.name in output.requires()
+    }
+
+
+def _cycles(packages: Mapping[str, Package], needs: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """A fault for every package that lies on a circle of dependencies."""
+    graph = {name: set(found) for name, found in needs.items()}
+    faults: dict[str, str] = {}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+            return faults
+        except CycleError as error:
+            circle: list[str] = list(reversed(error.args[1]))
+            start = circle.index(min(circle))
+            turned = circle[start:-1] + circle[:start]
+            shown = " -> ".join(f"{name} ({packages[name].path})" for name in [*turned, turned[0]])
+            for name in circle:
+                faults.setdefault(name, f"dependency cycle: {shown}; remove one of these requirements")
+                graph[name] -= set(circle)
+
+
+def _variants(
+    package: Package, packages: Mapping[str, Package], provider: Mapping[str, str], dimensions: Dimensions
+) -> Iterable[PackageVariant]:
+    for key in package.dimensions.keys():
+        identity = VariantId(package.name, key)
+        if package.recipe is None:
+            yield PackageVariant(identity, (), None)
+            continue
+        column = package.dimensions.split(key)
+        mine = [output for output in package.recipe.outputs if matches(dimension_values(output.variant), column)]
+        taken = _in_order([output for output in mine if output.skip is None])
+        skip = None
+        if not taken:
+            skip = f"skipped by the recipe: {mine[0].skip}" if mine else "the recipe does not take this variant"
+        sections: dict[VariantId, set[str]] = defaultdict(set)
+        for output in taken:
+            for section, requirements in output.requirements.items():
+                for requirement in requirements:
+                    other = provider.get(requirement.name)
+                    if other is None or other == package.name or other not in dict(package.needs):
+                        continue
+                    for other_key in columns_needed(packages[other].dimensions, column):
+                        sections[VariantId(other, other_key)].add(section)
+        builds = tuple(sorted(other for other, found in sections.items() if found & set(BUILD_SECTIONS)))
+        runs = tuple(sorted(other for other, found in sections.items() if not found & set(BUILD_SECTIONS)))
+        yield PackageVariant(identity, tuple(taken), skip, builds, runs)
+
+
+def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
+    """The partitions of another package that a package in `column` uses: those that agree with it."""
+    return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
+
+
+def _in_order(outputs: list[Output]) -> list[Output]:
+    """Outputs of one recipe so that each comes after the siblings that it requires."""
+    by_name: dict[str, list[Output]] = defaultdict(list)
+    for output in outputs:
+        by_name[output.name].append(output)
+    graph = {name: {other for o in found for other in o.requires() if other in by_name and other != name}
+             for name, found in by_name.items()}
+    try:
+        order = list(TopologicalSorter({name: sorted(graph[name]) for name in graph}).static_order())
+    except CycleError:
+        order = list(by_name)
+    return [output for name in order for output in by_name[name]]

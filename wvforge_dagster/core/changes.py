@@ -1,0 +1,74 @@
+"""Which parts of the inputs changed, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Each change between two sets of input parts, as ``WHERE: WHAT``."""
+    for name in ("files", "sources"):
+        yield from _named(old.get(name, {}), new.get(name, {}), "source " if name == "sources" else "")
+    yield from _leaves(old.get("variant", {}), new.get("variant", {}), "variant")
+    for name, value in new.get("local_packages", {}).items():
+        before = old.get("local_packages", {}).get(name)
+        if before != value:
+            yield f"{name}: content {_short(before)} -> {_short(value)}"
+    if old.get("platform") != new.get("platform"):
+        yield f"platform: {old.get('platform')} -> {new.get('platform')}"
+    yield from _leaves(old.get("recipe", {}), new.get("recipe", {}), "")
+    if old.get("format") != new.get("format"):
+        yield "the way inputs are recorded"
+
+
+def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The changes in one line; at most three are named."""
+    found = list(changes(old, new))
+    if not found:
+        return "its inputs changed"
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(found[:3]) + more
+
+
+def _named(old: Mapping[str, str], new: Mapping[str, str], prefix: str) -> Iterator[str]:
+    for name in sorted({*old, *new}):
+        if name not in old:
+            yield f"{prefix}{name}: added"
+        elif name not in new:
+            yield f"{prefix}{name}: removed"
+        elif old[name] != new[name]:
+            mode = old[name].removesuffix(":x") == new[name].removesuffix(":x")
+            yield f"{prefix}{name}: {'mode' if mode else 'content'}"
+
+
+def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
+    if old == new:
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _leaves(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(old, str) and isinstance(new, str) and ("\n" in old or "\n" in new):
+        before, after = old.splitlines(), new.splitlines()
+        same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+        yield f"{where.removesuffix('.content')}: line {same + 1}"
+    elif isinstance(old, list) and isinstance(new, list):
+        gone = [item for item in old if item not in new]
+        come = [item for item in new if item not in old]
+        if len(gone) == len(come) == 1:
+            yield from _leaves(gone[0], come[0], where)
+        elif gone or come:
+            yield f"{where}: " + ", ".join([f"-{item}" for item in gone] + [f"+{item}" for item in come])
+        else:
+            yield f"{where}: order"
+    else:
+        yield f"{where}: {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _short(value: str | None) -> str:
+    return "none" if value is None else value[:8]

@@ -1,0 +1,121 @@
+"""Digests: what went into a package variant, and what came out of it.
+
+The *input digest* is a hash over named parts; each part is kept beside it, so that a later reader can say which one
+changed. The *content digest* is a hash over what a package holds and what solvers see of it, without times and without
+the record of how it was made, so that two builds of the same thing compare equal (the engine's archives are not
+reproducible to the bit, their payload is).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wvforge_dagster.core.recipe import Output
+
+FORMAT = 1
+"""Version of the record that packages carry; readers ignore records of a newer one."""
+
+NOT_BINDING = ("tests", "extra")
+"""Keys of a rendered recipe that do not make the package: tests are run again without a build; extra is for people."""
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """sha256 in hex over the canonical JSON of `value`."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def input_parts(
+    output: Output,
+    *,
+    files: Mapping[str, str],
+    sources: Mapping[str, str],
+    local_packages: Mapping[str, str],
+    platform: str,
+) -> dict[str, Any]:
+    """The parts that bind one output of a package variant.
+
+    Args:
+        files: digests of the other files of the recipe folder, by path in it.
+        sources: digests of its ``path`` sources, by path as rendered (url and git sources are in the recipe).
+        local_packages: content digests of the local packages in its build and host requirements, by name.
+        platform: the target platform.
+    """
+    return {
+        "format": FORMAT,
+        "recipe": {key: value for key, value in output.rendered.items() if key not in NOT_BINDING},
+        "files": dict(files),
+        "sources": dict(sources),
+        "variant": dict(output.variant),
+        "platform": "noarch" if output.noarch else platform,
+        "local_packages": dict(local_packages),
+    }
+
+
+def content_digest(index: Mapping[str, Any], paths: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
+    """The content digest of a package.
+
+    Args:
+        index: its info/index.json.
+        paths: the entries of its info/paths.json.
+        about: its info/about.json.
+    """
+    return digest(
+        {
+            "index": {key: value for key, value in index.items() if key not in ("timestamp", "build", "build_number")},
+            "paths": sorted((canonical(dict(entry)) for entry in paths)),
+            "about": {key: value for key, value in about.items() if key not in ("channels", "extra")},
+        }
+    )
+
+
+def digest_tree(root: Path) -> str:
+    """Digest of a file, or of a folder by the paths, contents and run bits of its files. Missing: ``missing``."""
+    if root.is_dir() and not root.is_symlink():
+        return digest(digest_files(root))
+    return _digest_file(root)
+
+
+def digest_files(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
+    """Digest of each file below `folder` by its path in it, in order; links by their target, not followed.
+
+    Args:
+        without: paths in the folder that are left out.
+    """
+    left_out = set(without)
+    found: dict[str, str] = {}
+    for current, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in ("__pycache__", ".git"))
+        links = [name for name in folders if (Path(current) / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            path = Path(current) / name
+            relative = path.relative_to(folder).as_posix()
+            if relative not in left_out:
+                found[relative] = _digest_file(path)
+    return dict(sorted(found.items()))
+
+
+def _digest_file(path: Path) -> str:
+    try:
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            return f"link:{os.readlink(path)}"
+        if not stat.S_ISREG(status.st_mode):
+            return "special"
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+    return f"{content}:x" if status.st_mode & stat.S_IXUSR else content

@@ -1,0 +1,42 @@
+"""Why a package variant could not be built, tested or published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FailureClass(str, Enum):
+    """At which step it failed. Fetch and upload faults may pass by themselves; the others belong to the inputs."""
+
+    RENDER = "render"
+    FETCH = "fetch"
+    SOLVE = "solve"
+    SCRIPT = "script"
+    TEST = "test"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    UPLOAD = "upload"
+    INTERRUPTED = "interrupted"
+    OTHER = "other"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure of one package variant.
+
+    Attributes:
+        input_digest: the inputs that it failed with (`core.state.Status.input_digest`); it is shown until they change.
+        reason: one line.
+        details: the last lines of the log that matter, for people.
+        log: where the whole log lies, relative to the forge's output folder.
+    """
+
+    failure_class: FailureClass
+    reason: str
+    input_digest: str = ""
+    details: str = ""
+    log: str = ""

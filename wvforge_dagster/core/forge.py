@@ -1,0 +1,149 @@
+"""forge.yaml: what a forge is made of, and its defaults.
+
+Every key is optional: an empty forge.yaml is a forge with ``variants.yaml`` and ``pkgs/*/recipe/recipe.yaml`` beside
+it that publishes to the folder ``output/channel``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from wvforge_dagster.core.errors import ForgeError
+
+CONFIG_NAME = "forge.yaml"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileChannel(_Settings):
+    """A channel in a folder; relative paths are relative to the forge."""
+
+    file: str = Field(min_length=1)
+
+
+def _is_channel_name(value: str) -> str:
+    if re.match(r"(\.|/|~)", value):
+        raise ValueError(f"{value!r} looks like a path: write {{file: {value}}}")
+    return value
+
+
+ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
+
+
+class Limits(_Settings):
+    """What one build or test may use before it is ended."""
+
+    hours: float = Field(default=12.0, gt=0, description="Longest time that one package variant may build, in hours.")
+    memory_gib: float | None = Field(
+        default=None, gt=0, description="Most resident memory of one build with all its processes, in GiB; none: no limit."
+    )
+    test_hours: float = Field(default=1.0, gt=0, description="Longest time of one package's tests, in hours.")
+
+
+class Forge(_Settings):
+    """The settings of a forge, as read from forge.yaml."""
+
+    channels: tuple[ChannelName | FileChannel, ...] = Field(
+        default=("conda-forge",),
+        description="Upstream channels, in order of priority: names, addresses, or {file: PATH}; [] for none.",
+    )
+    upstream: str | None = Field(
+        default=None, description="Manifest of an embedded upstream channel, assembled by `wvforge upstream`."
+    )
+    publish: tuple[dict[str, Any], ...] = Field(
+        default=({"file": "output/channel"},),
+        description="Publish targets, each a kind and its address: {file: PATH}, {prefix: NAME}.",
+    )
+    variants: tuple[str, ...] = Field(
+        default=("variants.yaml",), description="Variant files, in order; the keys of later ones win."
+    )
+    recipes: tuple[str, ...] = Field(
+        default=("pkgs/*/recipe/recipe.yaml", "pkgs/*/recipe.yaml"),
+        min_length=1,
+        description="Patterns of recipe files, relative to the forge.",
+    )
+    output: str = Field(
+        default="output", min_length=1, description="Folder of the staging channel, logs, caches and work folders."
+    )
+    platform: str = Field(default="linux-64", description="The platform that is built for.")
+    heavy: tuple[str, ...] = Field(
+        default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
+    )
+    limits: Limits = Limits()
+
+
+def load_forge(root: Path) -> Forge:
+    """Read `root`/forge.yaml.
+
+    Raises:
+        ForgeError: naming the file and the key, if it is missing, malformed, or has an unknown key.
+    """
+    path = root / CONFIG_NAME
+    data = read_yaml(path, remedy="a forge is a folder with a forge.yaml: give its place with --forge or WVFORGE_FORGE")
+    if data is None:
+        data = {}
+    if not isinstance(data, Mapping):
+        raise ForgeError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
+    try:
+        return Forge.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise _explain(error, path, data) from None
+
+
+def read_yaml(path: Path, *, remedy: str) -> Any:
+    """The content of a YAML file in plain values.
+
+    Raises:
+        ForgeError: if the file is missing (with `remedy`), unreadable or malformed (with the line).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ForgeError("no such file", where=str(path), remedy=remedy) from None
+    except UnicodeDecodeError as error:
+        raise ForgeError(f"is not UTF-8 (byte {error.start})", where=str(path), remedy="save it as UTF-8") from None
+    except OSError as error:
+        raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ForgeError(f"malformed YAML: {error.problem or error.context}", where=f"{path}{line}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ForgeError(f"malformed YAML: {error}", where=str(path)) from None
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, which is what a strict frozen model takes."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:
+    """The first fault of a forge.yaml as one line."""
+    first = error.errors()[0]
+    location = [part for part in first["loc"] if isinstance(part, int) or not re.match(r"(function|constrained)-|str$|FileChannel$", part)]
+    key = ".".join(str(part) for part in location)
+    where = f"{path}: {key}" if key else str(path)
+    if first["type"] == "extra_forbidden":
+        known = Limits.model_fields if location[:1] == ["limits"] else Forge.model_fields
+        return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(known)}")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("tuple", "list")
+    given = first.get("input")
+    if given is not None and not isinstance(given, (dict, tuple)) and repr(given) not in message:
+        message = f"{given!r} is wrong: should be {message}" if first["type"] != "value_error" else message
+    elif first["type"] != "value_error":
+        message = f"should be {message}"
+    return ForgeError(message, where=where)

@@ -1,0 +1,106 @@
+"""Recipes as the engine renders them: plain values without the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+SECTIONS = ("build", "host", "run", "test")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One entry of a requirements section.
+
+    Attributes:
+        name: the conda package that is required.
+        spec: the whole entry as the recipe's rendering has it.
+    """
+
+    name: str
+    spec: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """One package that a recipe produces in one variant.
+
+    Attributes:
+        variant: the variant keys that it uses, with their values, in order of the keys.
+        requirements: the requirements of each section of `SECTIONS`.
+        skip: the recipe's condition that excludes this variant, if one holds.
+        rendered: the whole rendered recipe of this output, as the engine gives it.
+    """
+
+    name: str
+    version: str
+    build_string: str
+    build_number: int
+    noarch: str | None
+    variant: tuple[tuple[str, str], ...]
+    requirements: dict[str, tuple[Requirement, ...]] = field(hash=False)
+    skip: str | None
+    rendered: dict[str, Any] = field(hash=False)
+
+    @property
+    def has_tests(self) -> bool:
+        return bool(self.rendered.get("tests"))
+
+    def requires(self, *sections: str) -> frozenset[str]:
+        """Names of the packages that these sections require; all sections if none is given."""
+        return frozenset(
+            requirement.name
+            for section in (sections or SECTIONS)
+            for requirement in self.requirements.get(section, ())
+        )
+
+
+@dataclass(frozen=True)
+class About:
+    """What a recipe says of itself, for people."""
+
+    summary: str = ""
+    description: str = ""
+    homepage: str = ""
+    license: str = ""
+    maintainers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe that renders.
+
+    Attributes:
+        path: its recipe.yaml, relative to the forge, with forward slashes.
+        name: the name of its package (of the recipe, if it has several outputs).
+        outputs: every output in every variant.
+    """
+
+    path: str
+    name: str
+    about: About
+    outputs: tuple[Output, ...]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(output.name for output in self.outputs))
+
+
+@dataclass(frozen=True)
+class BrokenRecipe:
+    """A recipe that cannot be used, and why.
+
+    Attributes:
+        reason: one line that names the file, the place and the remedy.
+    """
+
+    path: str
+    name: str
+    reason: str
+
+
+def name_from_path(path: str) -> str:
+    """The package name that a recipe's place suggests: ``pkgs/NAME/recipe/recipe.yaml`` and ``pkgs/NAME/recipe.yaml``."""
+    folders = PurePosixPath(path).parent
+    return folders.parent.name if folders.name == "recipe" and folders.parent.name else folders.name

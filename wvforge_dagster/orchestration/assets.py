@@ -1,0 +1,246 @@
+"""One asset per recipe, and one per upload. What they do is in `make` and `publish`; here is how Dagster sees it."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of `build` when it is defined.
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from wvforge_dagster.build.inspect import read_environments
+from wvforge_dagster.core.catalog import Catalog, Package, VariantId
+from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.failure import Failure
+from wvforge_dagster.core.state import State
+from wvforge_dagster.core.test_names import test_names
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.log_relay import LogRelay
+from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant
+from wvforge_dagster.orchestration.metadata import artifact_metadata, made_metadata, package_metadata
+from wvforge_dagster.orchestration.partitions import partition_mapping, partition_of, partitions_definition
+from wvforge_dagster.orchestration.publish import publish_variant
+
+UPLOAD = "upload"
+BUILD_POOL = "build"
+HEAVY_POOL = "heavy"
+UPLOAD_POOL = "upload"
+
+
+class BuildConfig(dg.Config):
+    """Settings of one run."""
+
+    force: bool = False
+
+
+def package_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey([name])
+
+
+def upload_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey([UPLOAD, name])
+
+
+def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
+    """The asset that builds, tests and stages a package."""
+    partitions = partitions_definition(package.dimensions)
+    checks = [
+        dg.AssetCheckSpec(
+            name=name,
+            asset=package_key(package.name),
+            description=f"The test {name!r} of {package.path}, run in an environment of its own.",
+            blocking=True,
+            partitions_def=partitions,
+        )
+        for name in check_names(package)
+    ]
+
+    @dg.multi_asset(
+        name=op_name("build", package.name, forge.catalog),
+        specs=[_package_spec(forge, package, partitions)],
+        check_specs=checks,
+        partitions_def=partitions,
+        pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
+    )
+    def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
+        identity = VariantId(package.name, partition_of(context))
+        with LogRelay(context.log.info) as relay:
+            try:
+                made = make_variant(forge, identity, relay.write, force=config.force)
+            except MakeFailed as failed:
+                yield from _failed_checks(package, failed)
+                raise dg.Failure(
+                    description=failed.failure.reason, metadata=_failure_metadata(forge, failed.failure), allow_retries=False
+                ) from None
+        yield _materialization(forge, package, made)
+        yield from _passed_checks(package, made)
+
+    return build
+
+
+def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
+    """The asset that publishes a package to its targets."""
+    partitions = partitions_definition(package.dimensions)
+    labels = ", ".join(channel.label for _, channel in forge.targets_of(package.name)) or "no target"
+
+    @dg.multi_asset(
+        name=op_name("upload", package.name, forge.catalog),
+        specs=[
+            dg.AssetSpec(
+                key=upload_key(package.name),
+                deps=[
+                    dg.AssetDep(
+                        package_key(package.name), partition_mapping=dg.IdentityPartitionMapping() if partitions else None
+                    )
+                ],
+                description=f"{package.name}, published to {labels} and read back from there.",
+                group_name=group_of(package),
+                kinds={"upload"},
+                owners=list(_owners(package)),
+                partitions_def=partitions,
+            )
+        ],
+        partitions_def=partitions,
+        pool=UPLOAD_POOL,
+    )
+    def upload(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        identity = VariantId(package.name, partition_of(context))
+        try:
+            published = publish_variant(forge, identity)
+        except ForgeError as fault:
+            raise dg.Failure(description=str(fault), allow_retries=False) from None
+        metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
+        for artifact in published.artifacts:
+            metadata |= {key: value for key, value in artifact_metadata(artifact).items() if key in _UPLOAD_KEYS}
+        return dg.MaterializeResult(metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts]))
+
+    return upload
+
+
+_UPLOAD_KEYS = ("filename", "version", "build string", "subdir", "size (bytes)", "sha256")
+
+
+def check_names(package: Package) -> tuple[str, ...]:
+    """Names of the tests of all outputs in all variants; with the output's name where there are several."""
+    if package.recipe is None:
+        return ()
+    several = len(package.recipe.output_names) > 1
+    names: dict[str, None] = {}
+    for output in package.recipe.outputs:
+        for name in test_names(output.rendered.get("tests") or []):
+            names[_check_name(output.name, name, several=several)] = None
+    return tuple(names)
+
+
+def group_of(package: Package) -> str:
+    """The asset group: the level, so that the lineage page reads from left to right."""
+    return f"level_{package.level}"
+
+
+def _check_name(output: str, test: str, *, several: bool) -> str:
+    return f"{output}_{test}".replace("-", "_").replace(".", "_") if several else test
+
+
+def _package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
+    about = package.recipe.about if package.recipe else None
+    description = package.fault or (about.description or about.summary if about else "") or package.name
+    cuda = "cuda" in package.dimensions.names
+    return dg.AssetSpec(
+        key=package_key(package.name),
+        deps=[
+            dg.AssetDep(
+                package_key(name),
+                partition_mapping=partition_mapping(package.dimensions, forge.catalog.packages[name].dimensions),
+            )
+            for name in package.needed_names
+        ],
+        description=description,
+        group_name=group_of(package),
+        kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
+        owners=list(_owners(package)),
+        metadata=package_metadata(package),
+        code_version=_code_version(package),
+        partitions_def=partitions,
+    )
+
+
+def _is_python(package: Package) -> bool:
+    outputs = package.recipe.outputs if package.recipe else ()
+    return any(output.noarch == "python" or "python" in output.requires("host") for output in outputs)
+
+
+def _owners(package: Package) -> Iterator[str]:
+    """Recipe maintainers are names of accounts; Dagster takes those as teams."""
+    for name in package.recipe.about.maintainers if package.recipe else ():
+        if name.replace("_", "").replace("-", "").isalnum():
+            yield f"team:{name}"
+
+
+def _code_version(package: Package) -> str:
+    """Changes with the recipe, so that Dagster's own display of what is out of date agrees with ours."""
+    return digest([output.rendered for output in package.recipe.outputs] if package.recipe else package.fault)[:16]
+
+
+def op_name(prefix: str, name: str, catalog: Catalog) -> str:
+    """A name that Dagster takes, and that no other package has."""
+    plain = "".join(letter if letter.isalnum() else "_" for letter in name)
+    twins = sorted(
+        other for other in catalog.packages if "".join(c if c.isalnum() else "_" for c in other) == plain
+    )
+    position = twins.index(name)
+    return f"{prefix}__{plain}" if position == 0 else f"{prefix}__{plain}__{position}"
+
+
+def _materialization(forge: ForgeOnDisk, package: Package, made: Made) -> dg.MaterializeResult[Any]:
+    environments = {
+        artifact.filename: read_environments(forge.output / "staging" / artifact.subdir / artifact.filename)
+        for artifact in made.artifacts
+    }
+    return dg.MaterializeResult(
+        asset_key=package_key(package.name),
+        metadata=made_metadata(made, environments),
+        data_version=_data_version([artifact.content for artifact in made.artifacts]),
+    )
+
+
+def _data_version(values: list[str]) -> dg.DataVersion | None:
+    if not values:
+        return None
+    return dg.DataVersion(values[0] if len(values) == 1 else digest(values))
+
+
+def _passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult]:
+    """A result for every check of the package: a staged package has passed them all."""
+    several = package.recipe is not None and len(package.recipe.output_names) > 1
+    ran = {_check_name(output, outcome.name, several=several): outcome for output, outcome in made.tests}
+    for name in check_names(package):
+        outcome = ran.get(name)
+        said = "passed" if outcome else "passed when this package was staged; not run again" if made.artifacts else made.reason
+        yield dg.AssetCheckResult(
+            asset_key=package_key(package.name),
+            check_name=name,
+            passed=True,
+            metadata={"outcome": said} | ({"seconds": round(outcome.seconds, 3)} if outcome else {}),
+        )
+
+
+def _failed_checks(package: Package, failed: MakeFailed) -> Iterator[dg.AssetCheckResult]:
+    several = package.recipe is not None and len(package.recipe.output_names) > 1
+    for output, outcome in failed.tests:
+        details = outcome.failure.details if outcome.failure else ""
+        yield dg.AssetCheckResult(
+            asset_key=package_key(package.name),
+            check_name=_check_name(output, outcome.name, several=several),
+            passed=outcome.failure is None,
+            description=outcome.failure.reason if outcome.failure else None,
+            metadata={"seconds": round(outcome.seconds, 3)} | ({"output": dg.MetadataValue.text(details)} if details else {}),
+        )
+
+
+def _failure_metadata(forge: ForgeOnDisk, failure: Failure) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"class": failure.failure_class.value, "state": State.FAILED.value}
+    if failure.details:
+        metadata["last lines"] = dg.MetadataValue.md(f"```\n{failure.details}\n```")
+    if failure.log:
+        metadata["log"] = dg.MetadataValue.path(str(forge.output / failure.log))
+    return metadata

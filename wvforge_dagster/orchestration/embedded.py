@@ -1,0 +1,31 @@
+"""The embedded upstream channel of a forge, where forge.yaml names a manifest of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.forge import FileChannel
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.upstream.assemble import assemble
+from wvforge_dagster.upstream.report import UpstreamEvent, UpstreamReport
+
+
+def assemble_upstream(forge: ForgeOnDisk, on_event: Callable[[UpstreamEvent], None]) -> UpstreamReport | None:
+    """Assemble the channel that forge.yaml's ``upstream`` describes; None if it describes none.
+
+    It goes to the first ``{file: ...}`` channel; the sources that it fetches to ``sources`` in the forge.
+    """
+    manifest = forge.forge.upstream
+    if manifest is None:
+        return None
+    folder = next((channel.file for channel in forge.forge.channels if isinstance(channel, FileChannel)), None)
+    if folder is None:
+        raise ForgeError(
+            "upstream is given, and no folder for it",
+            where=str(forge.root / "forge.yaml: channels"),
+            remedy="add {file: output/upstream} to channels",
+        )
+    return assemble(
+        forge.root / manifest, forge.root / folder, forge.root / "sources", forge.output / "work" / "upstream", on_event
+    )

@@ -1,0 +1,44 @@
+"""The last failure of each package variant, kept in the forge's output folder.
+
+A failure belongs to the inputs that it happened with: `core.state` ignores it once they have changed. Losing these files
+costs an attempt, not truth.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.whole_files import write_whole
+
+
+def keep_failure(forge: ForgeOnDisk, identity: VariantId, failure: Failure) -> None:
+    """Remember `failure` as the last one of this package variant."""
+    value = {"package": identity.package, "partition": identity.partition, **asdict(failure)}
+    write_whole(_path(forge, identity), json.dumps(value | {"failure_class": failure.failure_class.value}))
+
+
+def forget_failure(forge: ForgeOnDisk, identity: VariantId) -> None:
+    """The package variant is up to date now."""
+    _path(forge, identity).unlink(missing_ok=True)
+
+
+def read_failures(forge: ForgeOnDisk) -> dict[VariantId, Failure]:
+    """The last failure of every package variant that has one. A file that cannot be read is left out."""
+    found: dict[VariantId, Failure] = {}
+    for path in (forge.output / "failures").glob("*/*.json"):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            identity = VariantId(value.pop("package"), value.pop("partition"))
+            found[identity] = Failure(**{**value, "failure_class": FailureClass(value["failure_class"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _path(forge: ForgeOnDisk, identity: VariantId) -> Path:
+    return forge.output / "failures" / identity.package / f"{partition_folder(identity.partition)}.json"

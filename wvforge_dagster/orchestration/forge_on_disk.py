@@ -1,0 +1,120 @@
+"""A forge, opened: its settings, its catalog, and the places that it uses on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+
+from wvforge_dagster.build.process import ChildLimits
+from wvforge_dagster.build.render import render_forge
+from wvforge_dagster.channels.credentials import read_credentials
+from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.protocol import Channel
+from wvforge_dagster.channels.opening import open_channel
+from wvforge_dagster.channels.targets import PublishTarget, parse_target
+from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
+from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
+from wvforge_dagster.settings import Settings
+
+
+@dataclass(frozen=True)
+class ForgeOnDisk:
+    """An open forge.
+
+    Attributes:
+        root: its folder.
+        forge: its settings.
+        catalog: its packages, in dependency order.
+        targets: the publish targets, with their channels.
+    """
+
+    root: Path
+    forge: Forge
+    catalog: Catalog
+    targets: tuple[tuple[PublishTarget, Channel], ...]
+    settings: Settings = field(repr=False)
+
+    @property
+    def output(self) -> Path:
+        return self.root / self.forge.output
+
+    @cached_property
+    def staging(self) -> FolderChannel:
+        """The forge's own channel, where tested packages wait and from which later levels build."""
+        return FolderChannel(self.output / "staging", label="staging")
+
+    @property
+    def engine_cache(self) -> Path:
+        return self.output / "cache" / "engine"
+
+    def work_folder(self, identity: VariantId) -> Path:
+        return self.output / "work" / identity.package / partition_folder(identity.partition)
+
+    def log_folder(self, identity: VariantId) -> Path:
+        return self.output / "logs" / identity.package / partition_folder(identity.partition)
+
+    def targets_of(self, package: str) -> tuple[tuple[PublishTarget, Channel], ...]:
+        """The targets that a package goes to."""
+        return tuple((target, channel) for target, channel in self.targets if target.takes(package))
+
+    @property
+    def solve_channels(self) -> tuple[str, ...]:
+        """What builds and tests solve against, in order of priority: staging, the targets, the upstream channels."""
+        upstream = (
+            (self.root / channel.file).resolve().as_uri() if isinstance(channel, FileChannel) else channel
+            for channel in self.forge.channels
+        )
+        return tuple(dict.fromkeys([self.staging.url, *(channel.url for _, channel in self.targets), *upstream]))
+
+    @property
+    def variant_files(self) -> tuple[Path, ...]:
+        return tuple(self.root / name for name in self.forge.variants)
+
+    def is_heavy(self, package: str) -> bool:
+        return any(fnmatchcase(package, pattern) for pattern in self.forge.heavy)
+
+    @property
+    def build_limits(self) -> ChildLimits:
+        limits = self.forge.limits
+        return ChildLimits(limits.hours * 3600, int((limits.memory_gib or 0) * 2**30))
+
+    @property
+    def test_limits(self) -> ChildLimits:
+        limits = self.forge.limits
+        return ChildLimits(limits.test_hours * 3600, int((limits.memory_gib or 0) * 2**30))
+
+    def recipe_path(self, package: str) -> Path:
+        return self.root / self.catalog.packages[package].path
+
+
+def open_forge(settings: Settings) -> ForgeOnDisk:
+    """Read and render the forge.
+
+    Raises:
+        ForgeError: for a fault of forge.yaml or of a variant file. A broken recipe is a fault of its package only.
+    """
+    root = settings.forge
+    forge = load_forge(root)
+    credentials = read_credentials(settings.environ)
+    cache = root / forge.output / "cache"
+    targets = []
+    for position, mapping in enumerate(forge.publish):
+        target = parse_target(_plain(mapping), f"{root / CONFIG_NAME}: publish.{position}")
+        targets.append((target, open_channel(target, root, credentials, cache)))
+    rendered = render_forge(root, forge)
+    catalog = make_catalog(rendered.recipes, rendered.dimensions)
+    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
+
+
+def partition_folder(partition: str) -> str:
+    """A partition key as the name of a folder."""
+    return partition.replace("|", "_") if partition else "all"
+
+
+def _plain(value: object) -> dict[str, object]:
+    """A frozen mapping of forge.yaml with lists where it has tuples."""
+    assert isinstance(value, Mapping)
+    return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}

@@ -1,0 +1,49 @@
+"""Passes the lines of a build to Dagster's log while it runs, several at a time: each entry costs a database write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+INTERVAL_SECONDS = 1.0
+MOST_LINES = 200
+
+
+class LogRelay:
+    """A context in which `write` may be called; what is left is passed on at its end."""
+
+    def __init__(self, log: Callable[[str], object]) -> None:
+        self._log = log
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="wvforge-log-relay")
+
+    def __enter__(self) -> LogRelay:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._flush()
+
+    def write(self, level: str, line: str) -> None:
+        with self._lock:
+            self._lines.append(line if level == "info" else f"{level}: {line}")
+            full = len(self._lines) >= MOST_LINES
+        if full:
+            self._flush()
+
+    def _run(self) -> None:
+        while not self._ended.wait(INTERVAL_SECONDS):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines:
+            self._log("\n".join(lines))

@@ -1,0 +1,70 @@
+"""Values of this project as Dagster's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from wvforge_dagster.build.inspect import Environments
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import Package
+from wvforge_dagster.orchestration.make import Made
+
+Metadata = dict[str, Any]
+
+
+def package_metadata(package: Package) -> Metadata:
+    """What the asset of a package shows before anything is built."""
+    metadata: Metadata = {"recipe": package.path, "level": package.level}
+    if package.recipe is not None:
+        about = package.recipe.about
+        metadata["version"] = package.recipe.outputs[0].version
+        if about.license:
+            metadata["license"] = about.license
+        if about.homepage:
+            metadata["homepage"] = dg.MetadataValue.url(about.homepage)
+    return metadata
+
+
+def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metadata:
+    """What a materialization carries."""
+    metadata: Metadata = {"reason": made.reason, "ran": made.ran}
+    for artifact in made.artifacts:
+        prefix = f"{artifact.name}: " if len(made.artifacts) > 1 else ""
+        metadata |= {f"{prefix}{key}": value for key, value in artifact_metadata(artifact).items()}
+        host = environments.get(artifact.filename, Environments()).sections.get("host", ())
+        if host:
+            metadata[f"{prefix}host environment"] = dg.MetadataValue.table(
+                [
+                    dg.TableRecord({"name": item.name, "version": item.version, "build": item.build, "sha256": item.sha256})
+                    for item in host
+                ]
+            )
+    if made.log is not None:
+        metadata["log"] = dg.MetadataValue.path(made.log)
+    metadata |= {f"seconds: {phase.replace('_', ' ')}": round(value, 3) for phase, value in made.seconds.items()}
+    return metadata
+
+
+def artifact_metadata(artifact: Artifact) -> Metadata:
+    """What is known of one package file."""
+    metadata: Metadata = {
+        "filename": artifact.filename,
+        "version": artifact.version,
+        "build string": artifact.build,
+        "build number": artifact.build_number,
+        "subdir": artifact.subdir,
+        "size (bytes)": artifact.size,
+        "sha256": artifact.sha256,
+        "content digest": artifact.content,
+        "files": artifact.file_count,
+    }
+    if artifact.record is not None:
+        metadata["input digest"] = artifact.record.input_digest
+        variant = artifact.record.parts.get("variant") or {}
+        metadata["variant"] = dg.MetadataValue.json(dict(variant))
+        if artifact.build_number != artifact.record.recipe_number:
+            metadata["build number in the recipe"] = artifact.record.recipe_number
+    return metadata

@@ -1,0 +1,127 @@
+"""Which package variants a build has to make, in which order, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.state import State, Status
+
+PASSING = frozenset({FailureClass.FETCH, FailureClass.SOLVE, FailureClass.UPLOAD, FailureClass.INTERRUPTED, FailureClass.OTHER})
+"""Failures that may have passed by themselves: tried again by every build. The others belong to the inputs."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Package variants to make, and what each has to wait for among them.
+
+    Attributes:
+        waits_for: for each package variant to make, those of the plan that it needs.
+        reasons: why each is made.
+        given_up: those that failed with the inputs that they still have, and are not tried again.
+        selected: everything that the user asked for, whether there is something to do or not.
+    """
+
+    waits_for: Mapping[VariantId, frozenset[VariantId]]
+    reasons: Mapping[VariantId, str]
+    given_up: frozenset[VariantId]
+    selected: tuple[VariantId, ...]
+
+
+def select(
+    catalog: Catalog, packages: Iterable[str], python: Iterable[str], cuda: Iterable[str]
+) -> tuple[VariantId, ...]:
+    """The package variants that a user names, with everything that they need, in dependency order.
+
+    Args:
+        packages: names of packages or of outputs; none for all.
+        python: values of the python dimension; none for all.
+        cuda: values of the cuda dimension; none for all.
+
+    Raises:
+        ForgeError: for a package or a value that the forge does not have.
+    """
+    wanted_values = {"python": tuple(python), "cuda": tuple(cuda)}
+    known = dict(catalog.dimensions.values)
+    for name, values in wanted_values.items():
+        for value in values:
+            if value not in known.get(name, ()):
+                has = ", ".join(known.get(name, ())) or "none"
+                raise ForgeError(f"no column {value!r}", where=f"--{name}", remedy=f"the forge has {has}")
+    names = []
+    for name in packages:
+        owner = catalog.provider.get(name)
+        if owner is None:
+            raise ForgeError(f"no package {name!r} in this forge", remedy=f"it has {', '.join(catalog.packages)}")
+        names.append(owner)
+    chosen: set[VariantId] = set()
+    queue = [
+        identity
+        for identity in catalog.variants
+        if (not names or identity.package in names) and _in_columns(catalog, identity, wanted_values)
+    ]
+    while queue:
+        identity = queue.pop()
+        if identity not in chosen:
+            chosen.add(identity)
+            variant = catalog.variants[identity]
+            needed = (*variant.builds_against, *variant.runs_with)
+            queue.extend(other for other in needed if _in_columns(catalog, other, wanted_values))
+    return tuple(identity for identity in catalog.variants if identity in chosen)
+
+
+def _in_columns(catalog: Catalog, identity: VariantId, wanted: Mapping[str, tuple[str, ...]]) -> bool:
+    values = catalog.packages[identity.package].dimensions.split(identity.partition)
+    return all(not wanted[name] or value in wanted[name] for name, value in values.items())
+
+
+def make_plan(
+    catalog: Catalog,
+    statuses: Mapping[VariantId, Status],
+    failures: Mapping[VariantId, Failure],
+    selected: tuple[VariantId, ...],
+    *,
+    force: frozenset[VariantId] = frozenset(),
+    retry_failed: bool = False,
+    publish: bool = True,
+) -> Plan:
+    """What of `selected` has to be made now.
+
+    Args:
+        force: package variants that are built although they are up to date.
+        retry_failed: try those again that failed with the inputs that they still have.
+        publish: whether what is staged only has to be published.
+    """
+    reasons: dict[VariantId, str] = {}
+    given_up: set[VariantId] = set()
+    for identity in selected:
+        status = statuses[identity]
+        failure = failures.get(identity)
+        if status.state is State.SKIPPED or catalog.packages[identity.package].fault is not None:
+            continue
+        if identity in force:
+            reasons[identity] = "forced"
+        elif status.state is State.PUBLISHED or (status.state is State.STAGED and not publish):
+            continue
+        elif status.state in (State.FAILED, State.UNSOLVABLE):
+            passing = failure is not None and failure.failure_class in PASSING
+            if passing or retry_failed:
+                reasons[identity] = f"tried again after: {status.reason}"
+            else:
+                given_up.add(identity)
+        else:
+            reasons[identity] = status.reason
+    waits_for = {
+        identity: frozenset(
+            other
+            for other in (*catalog.variants[identity].builds_against, *catalog.variants[identity].runs_with)
+            if other in reasons
+        )
+        for identity in reasons
+    }
+    return Plan(waits_for, reasons, frozenset(given_up), selected)
+
+

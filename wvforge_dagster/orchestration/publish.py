@@ -1,0 +1,68 @@
+"""Publishing one package variant: what Dagster's upload asset does. Only what is staged and up to date is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.core.state import UP_TO_DATE, State
+from wvforge_dagster.orchestration.evidence import derive_statuses, refresh
+from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+
+
+@dataclass(frozen=True)
+class Published:
+    """What each target holds of a package variant, as read back from its repodata."""
+
+    artifacts: tuple[Artifact, ...]
+    entries: tuple[tuple[str, tuple[ChannelEntry, ...]], ...]
+
+
+def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
+    """Publish the staged packages of a package variant to every target that it goes to.
+
+    A target that fails does not hide the others.
+
+    Raises:
+        ForgeError: if it is not staged, or a target refused it; then the status names that target.
+    """
+    status = derive_statuses(forge)[identity]
+    if status.state is State.SKIPPED:
+        return Published((), ())
+    if status.state not in UP_TO_DATE:
+        raise ForgeError(f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first")
+    files = [_staged_file(forge, artifact) for artifact in status.artifacts]
+    entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
+    faults: list[str] = []
+    targets = forge.targets_of(identity.package)
+    for _, channel in targets:
+        try:
+            entries.append((channel.label, tuple(channel.publish(files))))
+        except ForgeError as fault:
+            faults.append(f"{channel.label}: {fault}")
+    faults += [f"{label}: {fault}" for label, fault in refresh(forge, (channel for _, channel in targets)).items()]
+    if faults:
+        reason = "; ".join(dict.fromkeys(faults))
+        keep_failure(forge, identity, Failure(FailureClass.UPLOAD, reason, input_digest=status.input_digest))
+        raise ForgeError(reason, where=f"upload of {identity}")
+    forget_failure(forge, identity)
+    return Published(status.artifacts, tuple(entries))
+
+
+def _staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
+    """The staged file, measured anew: what was changed behind our back is not published."""
+    file = PackageFile.read(forge.output / "staging" / artifact.subdir / artifact.filename, artifact.subdir)
+    if file.sha256 != artifact.sha256:
+        raise ForgeError("was changed after it was staged", where=str(file.path), remedy="remove it and build it again")
+    return file
+
+
+def labels(entries: Iterable[tuple[str, tuple[ChannelEntry, ...]]]) -> tuple[str, ...]:
+    return tuple(label for label, _ in entries)

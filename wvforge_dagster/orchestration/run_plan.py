@@ -1,0 +1,144 @@
+"""Carrying out a plan: one Dagster run per package variant, as many side by side as there are jobs.
+
+Dagster runs and records each (`run_worker`); the order is the standard library's `graphlib`. A failure blocks what needs it
+and nothing else. Runs are spread over processes, not threads: one Dagster instance used by two threads can deadlock
+between its database lock and the logging module's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.plan import Plan
+from wvforge_dagster.orchestration.run_worker import open_worker, run_variant
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a package variant: ``started``, ``done``, ``failed`` or ``blocked``."""
+
+    kind: str
+    id: VariantId
+    text: str = ""
+
+
+OnEvent = Callable[[Event], None]
+
+
+def run_plan(
+    forge: ForgeOnDisk, plan: Plan, on_event: OnEvent, *, jobs: int, publish: bool, force: frozenset[VariantId]
+) -> Mapping[VariantId, str]:
+    """Make the package variants of a plan. Returns why those failed that did, in order of their failing.
+
+    On KeyboardInterrupt every build is ended, with everything that it started, before the interrupt goes on.
+    """
+    failed: dict[VariantId, str] = {}
+    sorter = TopologicalSorter({identity: sorted(plan.waits_for[identity]) for identity in sorted(plan.waits_for)})
+    sorter.prepare()
+    ready: list[VariantId] = []
+    running: dict[Future[str | None], VariantId] = {}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([run_variant.__module__])
+    workers = min(jobs, len(plan.reasons))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
+    try:
+        while sorter.is_active():
+            ready = sorted({*ready, *sorter.get_ready()}, key=lambda identity: _urgency(forge, identity))
+            for identity in _startable(forge, ready, set(running.values()), workers):
+                ready.remove(identity)
+                blocker = _blocker(forge, plan, identity, failed)
+                if blocker is not None:
+                    failed[identity] = f"blocked by {blocker}"
+                    on_event(Event("blocked", identity, f"blocked by {blocker}"))
+                    sorter.done(identity)
+                    continue
+                reason = plan.reasons[identity]
+                on_event(Event("started", identity, reason))
+                running[pool.submit(run_variant, identity, reason, publish, identity in force)] = identity
+            if not running:
+                continue
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                identity = running.pop(future)
+                error = _outcome(future)
+                if error is not None:
+                    failed[identity] = error
+                on_event(Event("failed" if error else "done", identity, error or ""))
+                sorter.done(identity)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    pool.shutdown(wait=False)
+                    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
+    except BaseException:
+        _end(pool)
+        raise
+    pool.shutdown()
+    return failed
+
+
+def _startable(
+    forge: ForgeOnDisk, ready: list[VariantId], running: set[VariantId], workers: int
+) -> list[VariantId]:
+    """Which of `ready` may start beside what is running: as many as there are workers, one heavy one at a time."""
+    chosen: list[VariantId] = []
+    heavy = any(forge.is_heavy(identity.package) for identity in running)
+    for identity in ready:
+        if len(running) + len(chosen) >= workers:
+            break
+        if forge.is_heavy(identity.package):
+            if heavy:
+                continue
+            heavy = True
+        chosen.append(identity)
+    return chosen
+
+
+def _urgency(forge: ForgeOnDisk, identity: VariantId) -> tuple[int, int, VariantId]:
+    """Lower levels first, and of a level those that most others need."""
+    package = forge.catalog.packages[identity.package]
+    needed = sum(1 for other in forge.catalog.packages.values() if identity.package in other.needed_names)
+    return package.level, -needed, identity
+
+
+def _outcome(future: Future[str | None]) -> str | None:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, BrokenProcessPool):
+        return "the process that ran it was killed"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers: each ends its build, with everything that this started, before it goes."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        with suppress(ProcessLookupError, ValueError):
+            process.terminate()
+    for process in processes:
+        process.join(timeout=10)
+
+
+def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, failed: Mapping[VariantId, str]) -> VariantId | None:
+    """A package variant without which this one cannot be made, and which failed."""
+    variant = forge.catalog.variants[identity]
+
+    def is_broken(other: VariantId) -> bool:
+        return other in failed or other in plan.given_up or forge.catalog.packages[other.package].fault is not None
+
+    for other in variant.builds_against:
+        if is_broken(other):
+            return other
+    for name in {other.package for other in variant.runs_with}:
+        others = [other for other in variant.runs_with if other.package == name]
+        if all(is_broken(other) for other in others):
+            return others[0]
+    return None

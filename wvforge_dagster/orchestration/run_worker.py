@@ -1,0 +1,70 @@
+"""A process of `run_plan`: keeps the forge, its definitions and Dagster's instance open, and executes runs in itself."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.orchestration.assets import op_name, package_key, upload_key
+from wvforge_dagster.orchestration.code_location import forge_definitions
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
+from wvforge_dagster.orchestration.instance import open_quiet_instance
+from wvforge_dagster.settings import read_settings
+
+REASON_TAG = "wvforge/reason"
+PACKAGE_TAG = "wvforge/package"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class _Open:
+    forge: ForgeOnDisk
+    repository: dg.RepositoryDefinition
+    instance: dg.DagsterInstance
+
+
+_open: list[_Open] = []
+
+
+def open_worker(root: Path) -> None:
+    """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    logging.disable(logging.CRITICAL)
+    forge = open_forge(read_settings(root))
+    repository = forge_definitions(forge).get_repository_def()
+    _open.append(_Open(forge, repository, open_quiet_instance(forge)))
+
+
+def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> str | None:
+    """Materialize a package variant, and its upload if it is to be published; returns why that failed, in one line."""
+    here = _open[0]
+    keys = [package_key(identity.package), *([upload_key(identity.package)] if publish else [])]
+    job = here.repository.get_implicit_job_def_for_assets(keys)
+    assert job is not None, "a package and its upload have one partitioning"
+    result = job.execute_in_process(
+        instance=here.instance,
+        asset_selection=keys,
+        partition_key=identity.partition or None,
+        raise_on_error=False,
+        tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package},
+        run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": {"force": force}}}},
+    )
+    if result.success:
+        return None
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            said = data.user_failure_data.description if data.user_failure_data else None
+            return said or (data.error.message.strip().splitlines()[0] if data.error else "failed")
+    return "the run did not start: see Dagster's log"

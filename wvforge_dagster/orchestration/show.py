@@ -1,0 +1,74 @@
+"""The states of a forge as rows: one form for the table, for Markdown and for JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypedDict
+
+from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.state import State, Status
+
+
+class Row(TypedDict):
+    """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
+
+    `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
+    package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
+    targets that list exactly this file, joined by a blank, or ``staging``.
+    """
+
+    package: str
+    partition: str | None
+    state: str
+    reason: str
+    filename: str | None
+    sha256: str | None
+    channel: str | None
+
+
+def rows(statuses: Iterable[Status]) -> list[Row]:
+    """The rows of these statuses, in their order."""
+    return [_row(status) for status in statuses]
+
+
+def _row(status: Status) -> Row:
+    artifacts = status.artifacts
+    return Row(
+        package=status.id.package,
+        partition=status.id.partition or None,
+        state=status.state.value,
+        reason=status.reason,
+        filename=" ".join(artifact.filename for artifact in artifacts) or None,
+        sha256=" ".join(artifact.sha256 for artifact in artifacts) or None,
+        channel=(" ".join(status.channels) or "staging") if artifacts else None,
+    )
+
+
+def markdown(found: Iterable[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| package | partition | state | reason | file | channel |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in found:
+        cells = (row["package"], row["partition"], row["state"], row["reason"], row["filename"], row["channel"])
+        lines.append("| " + " | ".join((cell or "").replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def counts(statuses: Mapping[VariantId, Status]) -> str:
+    """``5 published, 1 failed``: how many package variants are in each state."""
+    found = Counter(status.state for status in statuses.values())
+    return ", ".join(f"{found[state]} {state}" for state in State if found[state]) or "no packages"
+
+
+def graph_lines(catalog: Catalog) -> list[str]:
+    """The levels of a forge, and what each package needs."""
+    lines = []
+    for level, names in enumerate(catalog.levels()):
+        lines.append(f"level {level}")
+        for name in names:
+            package = catalog.packages[name]
+            needs = ", ".join(f"{other} ({'/'.join(sections)})" for other, sections in package.needs)
+            columns = " x ".join(f"{len(values)} {dimension}" for dimension, values in package.dimensions.values)
+            fault = f"  FAULT {package.fault}" if package.fault else ""
+            lines.append(f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault)
+    return lines

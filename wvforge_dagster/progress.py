@@ -1,0 +1,103 @@
+"""What a long command shows while it runs: a live table on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from wvforge_dagster.core.catalog import VariantId
+
+if TYPE_CHECKING:
+    from wvforge_dagster.orchestration.run_plan import Event
+    from wvforge_dagster.upstream.report import UpstreamEvent
+
+MARKS = {"done": ("done", "green"), "failed": ("FAILED", "red"), "blocked": ("blocked", "yellow")}
+
+
+class BuildProgress(AbstractContextManager["BuildProgress"]):
+    """Shows a build of `total` package variants; give `on_event` to `run_plan`."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._started: dict[VariantId, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+        self._bar = Progress(
+            TextColumn("[bold]building"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._task = self._bar.add_task("build", total=total)
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> BuildProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def on_event(self, event: Event) -> None:
+        with self._lock:
+            if event.kind == "started":
+                self._started[event.id] = (time.monotonic(), event.text)
+                if not self._console.is_terminal:
+                    self._console.print(f"building  {event.id}: {event.text}", markup=False, soft_wrap=True)
+                return
+            since, _ = self._started.pop(event.id, (time.monotonic(), ""))
+            self._bar.advance(self._task)
+        word, colour = MARKS[event.kind]
+        line = Text(f"{word:<9} ", style=colour)
+        line.append(f"{event.id}", style="bold")
+        line.append(f"  {time.monotonic() - since:.1f} s" if event.kind == "done" else f": {event.text}")
+        self._console.print(line, soft_wrap=True)
+
+    def _render(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        with self._lock:
+            for identity, (since, reason) in self._started.items():
+                table.add_row(Text(f"  {identity}"), Text(f"{time.monotonic() - since:5.0f} s"), Text(reason, style="dim"))
+        return Group(table, self._bar)
+
+
+class UpstreamProgress(AbstractContextManager["UpstreamProgress"]):
+    """Shows the assembling of an upstream channel; says nothing when there is nothing to do."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("[bold]upstream"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("upstream", total=None, now="")
+
+    def __enter__(self) -> UpstreamProgress:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def on_event(self, event: UpstreamEvent) -> None:
+        self._bar.update(self._task, completed=event.done, total=event.total, now=f"{event.kind} {event.name}")
+        if not self._console.is_terminal and event.kind in ("made", "missing", "waiting"):
+            self._console.print(f"{event.kind:<9} {event.name} {event.detail}".rstrip(), markup=False, soft_wrap=True)

@@ -1,0 +1,80 @@
+"""The only reader of the environment: where the forge is, where Dagster keeps its storage, what children may see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.forge import CONFIG_NAME
+
+FORGE_VARIABLE = "WVFORGE_FORGE"
+
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+"""What a build may see of the user's environment: enough to find programs and to fetch sources, and no credential."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment and the command line say.
+
+    Attributes:
+        forge: the folder of the forge.
+        dagster_home: where Dagster's storage is: DAGSTER_HOME, or the folder that holds the project's dagster.yaml.
+        environ: the whole environment, for the one module that reads credentials from it.
+    """
+
+    forge: Path
+    environ: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Settings(forge={str(self.forge)!r})"
+
+
+def read_settings(forge: Path | None = None) -> Settings:
+    """Find the forge: `forge`, else WVFORGE_FORGE, else the nearest folder upwards with a forge.yaml, else the project's own.
+
+    Raises:
+        ForgeError: if a forge is named that is no folder.
+    """
+    named = forge or (Path(os.environ[FORGE_VARIABLE]) if os.environ.get(FORGE_VARIABLE) else None)
+    if named is not None:
+        root = named.expanduser().resolve()
+        if root.is_file():
+            root = root.parent
+        if not root.is_dir():
+            raise ForgeError("no such folder", where=str(named), remedy=f"give the forge's folder with --forge or {FORGE_VARIABLE}")
+    else:
+        here = Path.cwd().resolve()
+        project = Path(__file__).resolve().parent.parent
+        root = next((folder for folder in (here, *here.parents) if (folder / CONFIG_NAME).is_file()), project)
+    return Settings(forge=root, environ=dict(os.environ))
+
+
+def dagster_home(forge_output: Path) -> Path:
+    """Where Dagster's storage is: DAGSTER_HOME, or ``dagster`` in the forge's output folder."""
+    named = os.environ.get("DAGSTER_HOME")
+    return Path(named).expanduser().resolve() if named else forge_output / "dagster"
+
+
+def child_environment(home: Path, temporary: Path) -> dict[str, str]:
+    """The environment of a build, a test or a rendering."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | {"HOME": str(home), "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
