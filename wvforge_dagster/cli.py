@@ -64,11 +64,15 @@ def root(
 @app.command()
 def build(
     context: typer.Context,
-    packages: Annotated[list[str] | None, typer.Argument(help="Packages to build, with what they need. Default: all.")] = None,
+    packages: Annotated[
+        list[str] | None, typer.Argument(help="Packages to build, with what they need. Default: all.")
+    ] = None,
     python: Annotated[list[str] | None, typer.Option("--python", help="Only these Python columns.")] = None,
     cuda: Annotated[list[str] | None, typer.Option("--cuda", help="Only these CUDA columns.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 2,
-    force: Annotated[bool, typer.Option("--force", help="Build the named packages also if they are up to date.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Build the named packages also if they are up to date.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try those again that failed with the inputs that they still have.")
     ] = False,
@@ -159,7 +163,9 @@ def upstream(context: typer.Context) -> None:
 
     forge = open_forge(read_settings(context.obj))
     if forge.forge.upstream is None:
-        raise ForgeError("names no upstream manifest", where=str(forge.root / "forge.yaml"), remedy="nothing to assemble")
+        raise ForgeError(
+            "names no upstream manifest", where=str(forge.root / "forge.yaml"), remedy="nothing to assemble"
+        )
     _assemble_upstream(forge)
 
 
@@ -193,7 +199,9 @@ def _assemble_upstream(forge: ForgeOnDisk) -> None:
         if report.made:
             err.print(f"upstream channel: {len(report.made)} packages and sources made, {len(report.kept)} kept")
         for missing in report.missing:
-            err.print(f"warning: upstream lacks {missing.name} {missing.spec}: {missing.reason}", markup=False, soft_wrap=True)
+            err.print(
+                f"warning: upstream lacks {missing.name} {missing.spec}: {missing.reason}", markup=False, soft_wrap=True
+            )
 
 
 def _print_table(statuses: Iterable[Status]) -> None:

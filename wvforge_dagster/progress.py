@@ -66,7 +66,9 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
         table = Table.grid(padding=(0, 2))
         with self._lock:
             for identity, (since, reason) in self._started.items():
-                table.add_row(Text(f"  {identity}"), Text(f"{time.monotonic() - since:5.0f} s"), Text(reason, style="dim"))
+                table.add_row(
+                    Text(f"  {identity}"), Text(f"{time.monotonic() - since:5.0f} s"), Text(reason, style="dim")
+                )
         return Group(table, self._bar)
 
 

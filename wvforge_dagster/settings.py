@@ -60,7 +60,9 @@ def read_settings(forge: Path | None = None) -> Settings:
         if root.is_file():
             root = root.parent
         if not root.is_dir():
-            raise ForgeError("no such folder", where=str(named), remedy=f"give the forge's folder with --forge or {FORGE_VARIABLE}")
+            raise ForgeError(
+                "no such folder", where=str(named), remedy=f"give the forge's folder with --forge or {FORGE_VARIABLE}"
+            )
     else:
         here = Path.cwd().resolve()
         project = Path(__file__).resolve().parent.parent
@@ -77,4 +79,9 @@ def dagster_home(forge_output: Path) -> Path:
 def child_environment(home: Path, temporary: Path) -> dict[str, str]:
     """The environment of a build, a test or a rendering."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed | {"HOME": str(home), "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return passed | {
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -11,9 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from channels.packages import make_package
 from servers.prefix_server import PrefixServer
 
+from channels.packages import make_package
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience

@@ -119,7 +119,7 @@ def test_a_package_is_refused_under_another_name_or_platform(
 ) -> None:
     renamed = tmp_path / "delta-1.0-0.conda"
     shutil.copy(samples.alpha.path, renamed)
-    with pytest.raises(ForgeError, match="holds the package alpha-1.0"):
+    with pytest.raises(ForgeError, match=r"holds the package alpha-1\.0"):
         open_channel().publish([PackageFile.read(renamed, "noarch")])
     with pytest.raises(ForgeError, match="belongs to linux-64, not to noarch"):
         open_channel().publish([PackageFile.read(samples.beta.path, "noarch")])

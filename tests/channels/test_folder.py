@@ -81,7 +81,9 @@ def test_a_web_server_can_read_everything_whatever_the_umask(path: Path, samples
         if item.name not in (".tmp", ".wvforge.lock") and item.stat().st_mode & (0o755 if item.is_dir() else 0o644) == 0
     ]
     modes = {item.stat().st_mode & 0o777 for item in path.rglob("*.conda")}
-    folders = {item.stat().st_mode & 0o777 for item in (path, path / "noarch", path / "linux-64", path / "noarch/shards")}
+    folders = {
+        item.stat().st_mode & 0o777 for item in (path, path / "noarch", path / "linux-64", path / "noarch/shards")
+    }
     indexes = {item.stat().st_mode & 0o777 for item in path.glob("*/repodata*")}
     assert (closed, modes, folders, indexes) == ([], {0o644}, {0o755}, {0o644})
 

@@ -1,6 +1,6 @@
 """A small server that speaks prefix.dev's protocol for uploads, keeps what it is given, and misbehaves on demand.
 
-It serves each channel's packages and repodata as files (with byte ranges and ETags), under an index that py-rattler writes.
+It serves each channel's packages and repodata as files, with byte ranges and ETags; py-rattler writes the index.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ class PrefixServer:
         class Handler(_Handler):
             owner = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
+        self._http = _Http(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -116,6 +114,14 @@ class PrefixServer:
                 asyncio.run(index_fs(self.folder / channel))
         if self.hidden_for_s:
             threading.Timer(self.hidden_for_s, lambda: asyncio.run(index_fs(self.folder / channel))).start()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that go away are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -152,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 404, f"channel '{channel}' not found"
         content = f"content-type: {self.headers['content-type']}\r\n\r\n".encode() + body
         message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(content)
-        part = next(part for part in message.iter_parts() if part.get_param("name", header="content-disposition") == "file")
+        part = next(
+            part for part in message.iter_parts() if part.get_param("name", header="content-disposition") == "file"
+        )
         package = part.get_payload(decode=True)
         assert isinstance(package, bytes)
         filename, wanted = part["x-file-name"], part["x-file-sha256"]
@@ -188,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._serve(path.read_bytes(), fault)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def _serve(self, content: bytes, fault: Fault) -> None:
         etag = f'"{hashlib.sha256(content).hexdigest()}"'

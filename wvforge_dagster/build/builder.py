@@ -192,9 +192,15 @@ def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits
     if answer.get("event") == "failed":
         return _from_answer(answer)
     if result.timed_out:
-        return Failure(FailureClass.TIMEOUT, f"{what} took longer than its limit of {limits.seconds / 3600:g} hours (limits in forge.yaml)")
+        return Failure(
+            FailureClass.TIMEOUT,
+            f"{what} took longer than its limit of {limits.seconds / 3600:g} hours (limits in forge.yaml)",
+        )
     if result.out_of_memory:
-        return Failure(FailureClass.MEMORY, f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)")
+        return Failure(
+            FailureClass.MEMORY,
+            f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)",
+        )
     if result.was_ended:
         return Failure(FailureClass.INTERRUPTED, f"{what} was interrupted at {time.strftime('%H:%M:%S')}")
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.digest import content_digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.rattler_calls import wait_for
 
 _FILES = ("info/index.json", "info/about.json", "info/paths.json")
 _RENDERED = "info/recipe/rendered_recipe.yaml"
@@ -66,7 +66,7 @@ def inspect_package(file: PackageFile) -> Artifact:
 def read_environments(path: Path) -> Environments:
     """The build and host environments of a package that the engine built; none for another tool's."""
     try:
-        content = asyncio.run(_read_raw(path, (_RENDERED,)))[_RENDERED]
+        content = wait_for(_read_raw(path, (_RENDERED,)))[_RENDERED]
         rendered = yaml.load(content or b"", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     except Exception as error:
         raise _unreadable(path, error) from None
@@ -91,7 +91,7 @@ def _resolved(item: Mapping[str, Any]) -> Resolved:
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     try:
-        raw = asyncio.run(_read_raw(path, names))
+        raw = wait_for(_read_raw(path, names))
         return {name: json.loads(raw[name] or b"") for name in names}
     except Exception as error:
         raise _unreadable(path, error) from None

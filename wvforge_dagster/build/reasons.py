@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections import deque
@@ -14,6 +13,7 @@ import rattler
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.words import plain_words
 from wvforge_dagster.core.failure import FailureClass
+from wvforge_dagster.rattler_calls import wait_for
 
 LAST_LINES = 30
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
@@ -97,7 +97,9 @@ def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: 
     last = plain_words(RuntimeError(output[-1])) if output else "no output"
     if "test environment" in last:
         log.specs = [new for spec in log.specs for new in requirements.get(spec.split()[0], [spec])]
-        return _failed(FailureClass.SOLVE, f"test {name}: its environment cannot be solved: {_solver_words(log)}", log.lines)
+        return _failed(
+            FailureClass.SOLVE, f"test {name}: its environment cannot be solved: {_solver_words(log)}", log.lines
+        )
     lines = _of_the_script([line for text in output for line in text.splitlines() if line.strip()])
     return _failed(FailureClass.TEST, f"test {name} failed{_where(lines) or f': {last}'}", lines[-LAST_LINES:])
 
@@ -126,11 +128,17 @@ def _of_the_script(lines: list[str]) -> list[str]:
 def _solver_words(log: EngineLog) -> str:
     """The solver's own explanation of the last solve in the log."""
     try:
-        asyncio.run(rattler.solve(_present(log.channels), log.specs, platforms=_platforms(log), virtual_packages=_virtual()))
+        wait_for(
+            rattler.solve(_present(log.channels), log.specs, platforms=_platforms(log), virtual_packages=_virtual())
+        )
     except Exception as error:
         words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
         missing = _MISSING.search(words)
-        return f"{missing.group(1)} is missing upstream ({words})" if missing and missing.group(1) not in words[:40] else words
+        return (
+            f"{missing.group(1)} is missing upstream ({words})"
+            if missing and missing.group(1) not in words[:40]
+            else words
+        )
     return f"no environment satisfies {', '.join(log.specs)}"
 
 
@@ -141,7 +149,9 @@ def _present(channels: list[str]) -> list[str]:
 
 
 def _platforms(log: EngineLog) -> list[Any]:
-    platform = next((match.group(1) for line in log.lines if (match := re.match(r"\s*Platform: (\S+)", line))), "linux-64")
+    platform = next(
+        (match.group(1) for line in log.lines if (match := re.match(r"\s*Platform: (\S+)", line))), "linux-64"
+    )
     return [platform, "noarch"]
 
 

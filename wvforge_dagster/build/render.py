@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 import signal
 import tempfile
@@ -48,8 +47,8 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
     """
     cache = root / forge.output / "cache" / "rendered"
     variant_files = tuple(root / name for name in forge.variants)
-    for path in variant_files:
-        _check_variant_file(path)
+    for variant_file in variant_files:
+        _check_variant_file(variant_file)
     base = digest(
         {
             "format": CACHE_FORMAT,
@@ -92,7 +91,11 @@ def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for pattern in patterns:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise ForgeError(f"recipes: {pattern!r} leaves the forge", where=str(root / "forge.yaml"), remedy="use a pattern below it")
+            raise ForgeError(
+                f"recipes: {pattern!r} leaves the forge",
+                where=str(root / "forge.yaml"),
+                remedy="use a pattern below it",
+            )
         for path in sorted(root.glob(pattern)):
             found[path.relative_to(root).as_posix()] = None
     return tuple(sorted(found))
@@ -219,4 +222,4 @@ def _keep(path: Path, value: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as stream:
             json.dump(value, stream)
-        os.replace(stream.name, path)
+        Path(stream.name).replace(path)

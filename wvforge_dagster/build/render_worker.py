@@ -57,7 +57,7 @@ def main() -> None:
 
 def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: str) -> dict[str, Any]:
     """A recipe in every variant, as plain values for `render.py`."""
-    source = recipe.to_dict()
+    source: dict[str, Any] = recipe.to_dict()
     render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=platform))
     variants = recipe.render(config, render_config)
     outputs = []
@@ -80,7 +80,8 @@ def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: 
         )
     if not outputs:
         raise ValueError("renders to no package; check its build.skip and the variant files")
-    about = outputs[0]["rendered"].get("about") or {}
+    first: dict[str, Any] = variants[0].recipe.to_dict()
+    about = first.get("about") or {}
     extra = source.get("extra") or {}
     multiple = source.get("recipe") or {}
     return {
@@ -95,7 +96,9 @@ def _check_name(name: str, version: str, build: str) -> None:
     """The engine takes a build string such as ``../../x``; a filename must not leave its folder."""
     for what, value in (("package.name", name), ("package.version", version), ("build.string", build)):
         if not re.fullmatch(r"[A-Za-z0-9_.+!~-]*", value) or value.startswith("."):
-            raise ValueError(f"{what}: {value!r} cannot be part of a filename; use letters, digits, '_', '.', '+' and '-'")
+            raise ValueError(
+                f"{what}: {value!r} cannot be part of a filename; use letters, digits, '_', '.', '+' and '-'"
+            )
 
 
 def _skip(source: Mapping[str, Any], name: str, variant: Mapping[str, str], config: engine.RenderConfig) -> str | None:
@@ -134,7 +137,11 @@ def _conditions(skip: Any) -> Iterable[str]:
             yield from (f"not ({condition}) and ({text})" for text in _conditions(item.get("else")))
         else:
             text = str(item).strip()
-            yield text.removeprefix("${{").removesuffix("}}").strip() if text.startswith("${{") else text.replace("True", "true")
+            yield (
+                text.removeprefix("${{").removesuffix("}}").strip()
+                if text.startswith("${{")
+                else text.replace("True", "true")
+            )
 
 
 if __name__ == "__main__":

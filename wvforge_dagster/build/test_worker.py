@@ -27,7 +27,9 @@ def main() -> None:
         log = EngineLog(events)
         started = time.monotonic()
         try:
-            result = package.run_test(index, channel=request["channels"], channel_priority="strict", progress_callback=log)
+            result = package.run_test(
+                index, channel=request["channels"], channel_priority="strict", progress_callback=log
+            )
             passed, output = result.success, list(result.output)
         except Exception as error:
             passed, output = False, [plain_words(error)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _LABEL = re.compile(
-    r"^(?:Py\w+|RattlerBuildError|RecipeParseError|VariantError|BuildError|parse error|render error)\s*:\s*", re.IGNORECASE
+    r"^(?:Py\w+|RattlerBuildError|RecipeParseError|VariantError|BuildError|parse error|render error)\s*:\s*",
+    re.IGNORECASE,
 )
 _KIND = re.compile(r"([A-Z][A-Za-z]+)\s*\{")
 _FIELD = re.compile(r'(\w+): (?:Some\()?"((?:[^"\\]|\\.)*)"')

@@ -127,9 +127,9 @@ class FolderChannel:
 
     def _index_unlisted(self) -> None:
         listing = self._listing()
-        folder_index.set_aside_unreadable(path for path in self._files() if _key(path) not in listing)
-        subdirs = {path.parent.name for path in self._files() if _key(path) not in listing}
-        folder_index.update(self.path, subdirs, label=self._label)
+        unlisted = [path for path in self._files() if (path.parent.name, path.name) not in listing]
+        folder_index.set_aside_unreadable(unlisted)
+        folder_index.update(self.path, {path.parent.name for path in unlisted if path.exists()}, label=self._label)
 
     def _index_everything(self) -> tuple[Path, ...]:
         aside = folder_index.set_aside_unreadable(self._files())
@@ -186,10 +186,6 @@ class FolderChannel:
                 raise ForgeError("the disk is full", where=self._label, remedy="make room and publish again") from None
             name = f" ({error.filename})" if error.filename else ""
             raise ForgeError(f"cannot be written: {error.strerror or error}{name}", where=self._label) from None
-
-
-def _key(path: Path) -> tuple[str, str]:
-    return path.parent.name, path.name
 
 
 def _is_stale(entry: ChannelEntry, listing: Listing) -> bool:

@@ -16,10 +16,10 @@ from pathlib import Path
 from rattler.index import index_fs
 from rattler.platform import Subdir
 
-from wvforge_dagster.channels.blocking import wait_for
 from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
 from wvforge_dagster.channels.repodata import first_line
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.rattler_calls import wait_for
 
 ASIDE = ".corrupt"
 

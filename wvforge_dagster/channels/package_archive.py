@@ -9,11 +9,11 @@ from rattler.package import IndexJson
 from rattler.package_streaming import PackageArchive
 from rattler.platform import Subdir
 
-from wvforge_dagster.channels.blocking import wait_for
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.repodata import first_line
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.rattler_calls import wait_for
 
 ENDINGS = (".conda", ".tar.bz2")
 
@@ -22,7 +22,7 @@ def identify(package: PackageFile) -> ChannelEntry:
     """The entry that a channel should list for this package.
 
     Raises:
-        ForgeError: if the archive is missing, cannot be read, is named otherwise than by its content, or belongs elsewhere.
+        ForgeError: if it is missing, cannot be read, is named otherwise than by its content, or belongs elsewhere.
     """
     where = str(package.path)
     if not is_platform(package.subdir):

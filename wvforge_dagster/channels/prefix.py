@@ -10,7 +10,6 @@ from typing import Any
 import rattler
 from rattler.networking import Client
 
-from wvforge_dagster.channels.blocking import wait_for
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.package_archive import identify, provenance_of
 from wvforge_dagster.channels.patience import Patience
@@ -22,6 +21,7 @@ from wvforge_dagster.channels.repodata import Listing, by_file, first_line
 from wvforge_dagster.channels.upload import Uploaded, upload
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.rattler_calls import wait_for
 
 
 class PrefixChannel:

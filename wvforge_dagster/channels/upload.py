@@ -19,7 +19,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
 _PASSED_ON = re.compile(
-    r"PATH|HOME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|DBUS_SESSION_BUS_ADDRESS|SSL_CERT_(FILE|DIR)|(https?|all|no)_proxy",
+    r"PATH|LD_LIBRARY_PATH|HOME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|DBUS_SESSION_BUS_ADDRESS|SSL_CERT_(FILE|DIR)|(https?|all|no)_proxy",
     re.IGNORECASE,
 )
 _REMEDIES = {

@@ -132,8 +132,8 @@ def _packages(
     claims: dict[str, list[Recipe | BrokenRecipe]] = defaultdict(list)
     ordered = sorted(recipes, key=lambda recipe: recipe.path)
     for recipe in ordered:
-        names = {recipe.name, *recipe.output_names} if isinstance(recipe, Recipe) else {recipe.name}
-        for name in names:
+        claimed = {recipe.name, *recipe.output_names} if isinstance(recipe, Recipe) else {recipe.name}
+        for name in claimed:
             claims[name.lower()].append(recipe)
     packages: dict[str, Package] = {}
     provider: dict[str, str] = {}
@@ -143,7 +143,9 @@ def _packages(
         names = (recipe.name, *recipe.output_names) if isinstance(recipe, Recipe) else (recipe.name,)
         rivals = sorted({other.path for name in names for other in claims[name.lower()]})
         if len(rivals) > 1:
-            fault = f"{' and '.join(rivals)}: these recipes make packages of one name, {recipe.name}; rename all but one"
+            fault = (
+                f"{' and '.join(rivals)}: these recipes make packages of one name, {recipe.name}; rename all but one"
+            )
             packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions())
         elif isinstance(recipe, BrokenRecipe):
             packages[recipe.name] = Package(recipe.name, recipe.path, None, recipe.reason, Dimensions())
@@ -231,8 +233,10 @@ def _in_order(outputs: list[Output]) -> list[Output]:
     by_name: dict[str, list[Output]] = defaultdict(list)
     for output in outputs:
         by_name[output.name].append(output)
-    graph = {name: {other for o in found for other in o.requires() if other in by_name and other != name}
-             for name, found in by_name.items()}
+    graph = {
+        name: {other for o in found for other in o.requires() if other in by_name and other != name}
+        for name, found in by_name.items()
+    }
     try:
         order = list(TopologicalSorter({name: sorted(graph[name]) for name in graph}).static_order())
     except CycleError:

@@ -50,7 +50,9 @@ def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
             yield from _leaves(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     elif isinstance(old, str) and isinstance(new, str) and ("\n" in old or "\n" in new):
         before, after = old.splitlines(), new.splitlines()
-        same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+        same = next(
+            (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+        )
         yield f"{where.removesuffix('.content')}: line {same + 1}"
     elif isinstance(old, list) and isinstance(new, list):
         gone = [item for item in old if item not in new]

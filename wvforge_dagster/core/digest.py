@@ -73,7 +73,7 @@ def content_digest(index: Mapping[str, Any], paths: Iterable[Mapping[str, Any]],
     return digest(
         {
             "index": {key: value for key, value in index.items() if key not in ("timestamp", "build", "build_number")},
-            "paths": sorted((canonical(dict(entry)) for entry in paths)),
+            "paths": sorted(canonical(dict(entry)) for entry in paths),
             "about": {key: value for key, value in about.items() if key not in ("channels", "extra")},
         }
     )
@@ -109,7 +109,7 @@ def _digest_file(path: Path) -> str:
     try:
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
-            return f"link:{os.readlink(path)}"
+            return f"link:{path.readlink()}"
         if not stat.S_ISREG(status.st_mode):
             return "special"
         with path.open("rb") as stream:

@@ -43,7 +43,9 @@ class Limits(_Settings):
 
     hours: float = Field(default=12.0, gt=0, description="Longest time that one package variant may build, in hours.")
     memory_gib: float | None = Field(
-        default=None, gt=0, description="Most resident memory of one build with all its processes, in GiB; none: no limit."
+        default=None,
+        gt=0,
+        description="Most resident memory of one build with all its processes, in GiB; none: no limit.",
     )
     test_hours: float = Field(default=1.0, gt=0, description="Longest time of one package's tests, in hours.")
 
@@ -134,7 +136,11 @@ def _tuples(value: Any) -> Any:
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:
     """The first fault of a forge.yaml as one line."""
     first = error.errors()[0]
-    location = [part for part in first["loc"] if isinstance(part, int) or not re.match(r"(function|constrained)-|str$|FileChannel$", part)]
+    location = [
+        part
+        for part in first["loc"]
+        if isinstance(part, int) or not re.match(r"(function|constrained)-|str$|FileChannel$", part)
+    ]
     key = ".".join(str(part) for part in location)
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":

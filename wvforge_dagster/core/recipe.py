@@ -50,9 +50,7 @@ class Output:
     def requires(self, *sections: str) -> frozenset[str]:
         """Names of the packages that these sections require; all sections if none is given."""
         return frozenset(
-            requirement.name
-            for section in (sections or SECTIONS)
-            for requirement in self.requirements.get(section, ())
+            requirement.name for section in (sections or SECTIONS) for requirement in self.requirements.get(section, ())
         )
 
 

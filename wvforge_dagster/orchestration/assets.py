@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of `build` when it is defined.
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +42,18 @@ def upload_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([UPLOAD, name])
 
 
+def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
+    """One package asset and one upload asset for each package."""
+    packages = forge.catalog.packages.values()
+    with warnings.catch_warnings():
+        # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            *(package_asset(forge, package) for package in packages),
+            *(upload_asset(forge, package) for package in packages),
+        ]
+
+
 def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
     """The asset that builds, tests and stages a package."""
     partitions = partitions_definition(package.dimensions)
@@ -70,7 +83,9 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
             except MakeFailed as failed:
                 yield from _failed_checks(package, failed)
                 raise dg.Failure(
-                    description=failed.failure.reason, metadata=_failure_metadata(forge, failed.failure), allow_retries=False
+                    description=failed.failure.reason,
+                    metadata=_failure_metadata(forge, failed.failure),
+                    allow_retries=False,
                 ) from None
         yield _materialization(forge, package, made)
         yield from _passed_checks(package, made)
@@ -90,7 +105,8 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
                 key=upload_key(package.name),
                 deps=[
                     dg.AssetDep(
-                        package_key(package.name), partition_mapping=dg.IdentityPartitionMapping() if partitions else None
+                        package_key(package.name),
+                        partition_mapping=dg.IdentityPartitionMapping() if partitions else None,
                     )
                 ],
                 description=f"{package.name}, published to {labels} and read back from there.",
@@ -112,7 +128,9 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         for artifact in published.artifacts:
             metadata |= {key: value for key, value in artifact_metadata(artifact).items() if key in _UPLOAD_KEYS}
-        return dg.MaterializeResult(metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts]))
+        return dg.MaterializeResult(
+            metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts])
+        )
 
     return upload
 
@@ -184,9 +202,7 @@ def _code_version(package: Package) -> str:
 def op_name(prefix: str, name: str, catalog: Catalog) -> str:
     """A name that Dagster takes, and that no other package has."""
     plain = "".join(letter if letter.isalnum() else "_" for letter in name)
-    twins = sorted(
-        other for other in catalog.packages if "".join(c if c.isalnum() else "_" for c in other) == plain
-    )
+    twins = sorted(other for other in catalog.packages if "".join(c if c.isalnum() else "_" for c in other) == plain)
     position = twins.index(name)
     return f"{prefix}__{plain}" if position == 0 else f"{prefix}__{plain}__{position}"
 
@@ -215,7 +231,13 @@ def _passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult
     ran = {_check_name(output, outcome.name, several=several): outcome for output, outcome in made.tests}
     for name in check_names(package):
         outcome = ran.get(name)
-        said = "passed" if outcome else "passed when this package was staged; not run again" if made.artifacts else made.reason
+        said = (
+            "passed"
+            if outcome
+            else "passed when this package was staged; not run again"
+            if made.artifacts
+            else made.reason
+        )
         yield dg.AssetCheckResult(
             asset_key=package_key(package.name),
             check_name=name,
@@ -233,7 +255,8 @@ def _failed_checks(package: Package, failed: MakeFailed) -> Iterator[dg.AssetChe
             check_name=_check_name(output, outcome.name, several=several),
             passed=outcome.failure is None,
             description=outcome.failure.reason if outcome.failure else None,
-            metadata={"seconds": round(outcome.seconds, 3)} | ({"output": dg.MetadataValue.text(details)} if details else {}),
+            metadata={"seconds": round(outcome.seconds, 3)}
+            | ({"output": dg.MetadataValue.text(details)} if details else {}),
         )
 
 

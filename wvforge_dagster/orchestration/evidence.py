@@ -60,21 +60,22 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
 def staged_artifacts(forge: ForgeOnDisk) -> tuple[Artifact, ...]:
     """What the staging channel holds. Each file is read once in its life: what it says is kept by its sha256.
 
-    A file that cannot be read is left out: it is no package.
+    A file that cannot be read, or that is not there any more, is left out: it is no package.
     """
     found = []
     for entry in forge.staging.entries():
-        with contextlib.suppress(ForgeError):
-            found.append(_inspect(forge, entry))
+        path = forge.staging.path / entry.subdir / entry.filename
+        with contextlib.suppress(ForgeError, OSError):
+            if path.stat().st_size == entry.size:
+                found.append(_inspect(forge, entry, path))
     return tuple(found)
 
 
-def _inspect(forge: ForgeOnDisk, entry: ChannelEntry) -> Artifact:
+def _inspect(forge: ForgeOnDisk, entry: ChannelEntry, path: Path) -> Artifact:
     if entry.sha256 not in _inspected:
         cache = forge.output / "cache" / "inspected" / f"{entry.sha256}.json"
         artifact = _read_artifact(cache, entry)
         if artifact is None:
-            path = forge.output / "staging" / entry.subdir / entry.filename
             artifact = inspect_package(PackageFile(path, entry.subdir, entry.sha256, entry.size))
             write_whole(cache, json.dumps(_to_json(artifact)))
         _inspected[entry.sha256] = artifact

@@ -12,8 +12,8 @@ from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.build.render import render_forge
 from wvforge_dagster.channels.credentials import read_credentials
 from wvforge_dagster.channels.folder import FolderChannel
-from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.opening import open_channel
+from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge

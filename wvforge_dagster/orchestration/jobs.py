@@ -1,36 +1,75 @@
-"""Jobs: everything that is not partitioned, and one column."""
+"""Jobs: one column, and everything."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of ops when they are defined.
 
 from collections import defaultdict
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from wvforge_dagster.core.columns import Dimensions
 from wvforge_dagster.orchestration.assets import package_key, upload_key
+from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.partitions import partitions_definition
+from wvforge_dagster.orchestration.plan import make_plan, select
+from wvforge_dagster.orchestration.run_plan import Event, run_plan
 
 
-def forge_jobs(forge: ForgeOnDisk) -> list[dg.UnresolvedAssetJobDefinition]:
-    """One job for each kind of partitioning, and `everything`.
+class EverythingConfig(dg.Config):
+    """Settings of the job ``everything``. `jobs`: builds side by side."""
 
-    A job has one partitioning. ``column`` builds one column (backfill it for several); ``everything`` takes all assets and
-    is launched as a backfill from Dagster's UI; the ``wvforge build`` command does the same without a daemon.
+    jobs: int = 2
+    retry_failed: bool = False
+
+
+def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
+    """``column``: every package of one column, with its upload. Backfill it for several columns.
+
+    Packages without variants are part of it. A job has one kind of partitions, so packages that use only one of the two
+    dimensions have a job of their own, ``column_python`` or ``column_cuda``.
     """
     by_dimensions: dict[Dimensions, list[dg.AssetKey]] = defaultdict(list)
     for package in forge.catalog.packages.values():
         by_dimensions[package.dimensions] += [package_key(package.name), upload_key(package.name)]
-    jobs = []
-    for dimensions, keys in by_dimensions.items():
-        name = {0: "unpartitioned", 1: f"column_{''.join(dimensions.names)}"}.get(len(dimensions.names), "column")
-        jobs.append(
-            dg.define_asset_job(
-                name,
-                selection=dg.AssetSelection.assets(*keys),
-                partitions_def=partitions_definition(dimensions),
-                description="Build, test and publish "
-                + ("one column of every package in it." if dimensions.values else "every package without variants."),
-            )
+    unpartitioned = by_dimensions.pop(Dimensions(), [])
+    return [
+        dg.define_asset_job(
+            "column" if len(dimensions.names) > 1 else f"column_{dimensions.names[0]}",
+            selection=dg.AssetSelection.assets(*keys, *unpartitioned),
+            partitions_def=partitions_definition(dimensions),
+            description="Build, test and publish one column; what is up to date is left as it is.",
         )
-    return jobs
+        for dimensions, keys in by_dimensions.items()
+    ]
+
+
+def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:
+    """``everything``: what ``wvforge build`` does, as a job: each package variant that is out of date as a run of its own."""
+
+    @dg.op(description="Builds, tests and publishes every package variant that is out of date, in dependency order.")
+    def build_everything(context: dg.OpExecutionContext, config: EverythingConfig) -> None:
+        catalog = forge.catalog
+        plan = make_plan(
+            catalog,
+            derive_statuses(forge),
+            read_failures(forge),
+            select(catalog, (), (), ()),
+            retry_failed=config.retry_failed,
+        )
+        context.log.info(f"{len(plan.reasons)} of {len(plan.selected)} package variants are to be made")
+
+        def on_event(event: Event) -> None:
+            context.log.info(f"{event.kind}: {event.id}" + (f": {event.text}" if event.text else ""))
+
+        failed = run_plan(forge, plan, on_event, jobs=config.jobs, publish=True, force=frozenset())
+        if failed:
+            shown = "; ".join(f"{identity}: {reason}" for identity, reason in failed.items())
+            raise dg.Failure(description=f"{len(failed)} package variants were not made: {shown}", allow_retries=False)
+
+    @dg.job(name="everything", description="Build, test and publish everything that is out of date.")
+    def everything() -> None:
+        build_everything()
+
+    return everything

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -98,9 +98,7 @@ def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, forc
         return replace(made, reason=reason)
 
 
-def _refuse_if_not_ready(
-    forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]
-) -> None:
+def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
     """A build needs its own recipe in order, and what it builds against up to date."""
     fault = forge.catalog.packages[variant.id.package].fault
     if fault is not None:
@@ -114,7 +112,7 @@ def _refuse_if_not_ready(
 
 def _make(forge: ForgeOnDisk, variant: PackageVariant, status: Status, on_log: OnLog) -> Made:
     """Build, test and stage all outputs."""
-    log = forge.log_folder(variant.id) / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.log"
+    log = forge.log_folder(variant.id) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     work = forge.work_folder(variant.id)
     remove_folder(work)
@@ -169,7 +167,9 @@ def _number(forge: ForgeOnDisk, status: Status) -> dict[str, int]:
         taken += [
             entry.build_number
             for entry in listed
-            if entry.name == output.name and entry.version == output.version and same_series(entry.build, output.build_string)
+            if entry.name == output.name
+            and entry.version == output.version
+            and same_series(entry.build, output.build_string)
         ]
     number = free_number(wanted, taken)
     return {expected.output.name: number for expected in status.expected}

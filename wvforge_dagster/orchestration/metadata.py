@@ -38,7 +38,9 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
         if host:
             metadata[f"{prefix}host environment"] = dg.MetadataValue.table(
                 [
-                    dg.TableRecord({"name": item.name, "version": item.version, "build": item.build, "sha256": item.sha256})
+                    dg.TableRecord(
+                        {"name": item.name, "version": item.version, "build": item.build, "sha256": item.sha256}
+                    )
                     for item in host
                 ]
             )

@@ -14,7 +14,7 @@ def partitions_definition(dimensions: Dimensions) -> dg.PartitionsDefinition | N
     static = {name: dg.StaticPartitionsDefinition(values) for name, values in dimensions.values}
     if len(static) == 1:
         return next(iter(static.values()))
-    return dg.MultiPartitionsDefinition(static)  # type: ignore[arg-type]
+    return dg.MultiPartitionsDefinition(static)
 
 
 def partition_mapping(downstream: Dimensions, upstream: Dimensions) -> dg.PartitionMapping | None:

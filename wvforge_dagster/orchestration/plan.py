@@ -10,7 +10,9 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import State, Status
 
-PASSING = frozenset({FailureClass.FETCH, FailureClass.SOLVE, FailureClass.UPLOAD, FailureClass.INTERRUPTED, FailureClass.OTHER})
+PASSING = frozenset(
+    {FailureClass.FETCH, FailureClass.SOLVE, FailureClass.UPLOAD, FailureClass.INTERRUPTED, FailureClass.OTHER}
+)
 """Failures that may have passed by themselves: tried again by every build. The others belong to the inputs."""
 
 
@@ -123,5 +125,3 @@ def make_plan(
         for identity in reasons
     }
     return Plan(waits_for, reasons, frozenset(given_up), selected)
-
-

@@ -37,7 +37,9 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
     if status.state is State.SKIPPED:
         return Published((), ())
     if status.state not in UP_TO_DATE:
-        raise ForgeError(f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first")
+        raise ForgeError(
+            f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
+        )
     files = [_staged_file(forge, artifact) for artifact in status.artifacts]
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []

@@ -75,7 +75,9 @@ def run_plan(
                 sorter.done(identity)
                 if isinstance(future.exception(), BrokenProcessPool):
                     pool.shutdown(wait=False)
-                    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
+                    pool = ProcessPoolExecutor(
+                        workers, mp_context=context, initializer=open_worker, initargs=(forge.root,)
+                    )
     except BaseException:
         _end(pool)
         raise
@@ -83,9 +85,7 @@ def run_plan(
     return failed
 
 
-def _startable(
-    forge: ForgeOnDisk, ready: list[VariantId], running: set[VariantId], workers: int
-) -> list[VariantId]:
+def _startable(forge: ForgeOnDisk, ready: list[VariantId], running: set[VariantId], workers: int) -> list[VariantId]:
     """Which of `ready` may start beside what is running: as many as there are workers, one heavy one at a time."""
     chosen: list[VariantId] = []
     heavy = any(forge.is_heavy(identity.package) for identity in running)

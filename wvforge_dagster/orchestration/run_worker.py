@@ -14,8 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.assets import op_name, package_key, upload_key
-from wvforge_dagster.orchestration.code_location import forge_definitions
+from wvforge_dagster.orchestration.assets import forge_assets, op_name, package_key, upload_key
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.settings import read_settings
@@ -42,7 +41,7 @@ def open_worker(root: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
     forge = open_forge(read_settings(root))
-    repository = forge_definitions(forge).get_repository_def()
+    repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
     _open.append(_Open(forge, repository, open_quiet_instance(forge)))
 
 

@@ -70,5 +70,7 @@ def graph_lines(catalog: Catalog) -> list[str]:
             needs = ", ".join(f"{other} ({'/'.join(sections)})" for other, sections in package.needs)
             columns = " x ".join(f"{len(values)} {dimension}" for dimension, values in package.dimensions.values)
             fault = f"  FAULT {package.fault}" if package.fault else ""
-            lines.append(f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault)
+            lines.append(
+                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault
+            )
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
 import shutil
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from wvforge_dagster.upstream.engine import index
 from wvforge_dagster.upstream.fetch import fetch
 from wvforge_dagster.upstream.items import PackageItem, Plan, SourceItem, plan
 from wvforge_dagster.upstream.making import make
@@ -153,7 +153,7 @@ class _Assembly:
         if self._made_packages() or not mark.is_file() or mark.read_text() != state or not self._has_index():
             self.tell("indexing", self._channel.name)
             mark.unlink(missing_ok=True)
-            asyncio.run(_index(self._channel))
+            index(self._channel, self._work)
             mark.write_text(state)
 
     def _made_packages(self) -> bool:
@@ -180,11 +180,3 @@ def _move(file: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.move(file, temporary)
     temporary.replace(target)
-
-
-async def _index(channel: Path) -> None:
-    from rattler.index import index_fs
-
-    (channel / "noarch").mkdir(exist_ok=True)
-    # Forced, because a package that was made anew keeps its name, and the index would keep its old digest.
-    await index_fs(channel, force=True)

@@ -1,11 +1,14 @@
-"""Make packages with rattler-build, each in a child process, because the engine holds the interpreter's lock.
+"""Make packages with rattler-build and index them with py-rattler, each in a child process.
 
-``pack`` and ``repackage`` are for callers; ``python -m wvforge_dagster.upstream.engine JOB`` is the child.
+The engine holds the interpreter's lock while it works, and threads of both libraries can crash an interpreter
+that ends soon after (``PyGILState_Release`` while finalizing). ``pack``, ``repackage`` and ``index`` are for
+callers; ``python -m wvforge_dagster.upstream.engine JOB`` is the child.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -89,13 +92,27 @@ def repackage(python: Interpreter, tree: Path, out: Path) -> Path:
                 "site_packages_path": f"lib/python{python.minor}/site-packages",
                 "skip_pyc_compilation": ["**/*.py"],
             },
-            # Extension modules keep their way to the machine's own libraries.
-            "dynamic_linking": {"binary_relocation": ["bin/*", "lib/libpython*"]},
+            # Only where it is needed: extension modules keep their way to the machine's own libraries, and
+            # where there is no path to change, the engine asks for a program that is rarely there (patchelf).
+            "dynamic_linking": {"binary_relocation": ["bin/*"] if python.fixed_to_library else False},
         },
         "requirements": {"run_constraints": [abi], "run_exports": {"noarch": ["python"], "weak": [abi]}},
         "about": {"license": "Python-2.0", "summary": f"Python {python.version} of this machine"},
     }
     return _run("python", {"kind": "build", "recipe": recipe, "out": str(out)}, out)
+
+
+def index(channel: Path, work: Path) -> None:
+    """Write the index of a channel folder anew.
+
+    Args:
+        channel: the folder.
+        work: an existing folder for the job's file.
+
+    Raises:
+        ForgeError: py-rattler refused.
+    """
+    _run(channel.name, {"kind": "index", "channel": str(channel)}, work / "index")
 
 
 def _run(name: str, job: dict[str, Any], out: Path) -> Path:
@@ -111,12 +128,12 @@ def _run(name: str, job: dict[str, Any], out: Path) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ForgeError(f"making the package took longer than {_DEADLINE_S} s", where=name) from error
+        raise ForgeError(f"making it took longer than {_DEADLINE_S} s", where=name) from error
     said = done.stdout.strip().splitlines()
     made = Path(said[-1]) if done.returncode == 0 and said else None
     if made is None or not made.is_file():
         last = " / ".join(done.stderr.strip().splitlines()[-3:]) or f"exit status {done.returncode}"
-        raise ForgeError(f"rattler-build could not make the package ({last[:400]})", where=name)
+        raise ForgeError(f"it could not be made ({last[:400]})", where=name)
     return made
 
 
@@ -162,9 +179,23 @@ def _build(job: dict[str, Any]) -> Path:
     return Path(result.packages[0])
 
 
+def _index(job: dict[str, Any]) -> Path:
+    import asyncio
+
+    from rattler.index import index_fs
+
+    channel = Path(job["channel"])
+    (channel / "noarch").mkdir(exist_ok=True)
+    # Forced, because a package that was made anew keeps its name, and the index would keep its old digest.
+    asyncio.run(index_fs(channel, force=True))
+    return channel / "noarch" / "repodata.json"
+
+
 def _main(file: Path) -> None:
     job = json.loads(file.read_text(encoding="utf-8"))
-    print({"pack": _pack, "build": _build}[job["kind"]](job))
+    print({"pack": _pack, "build": _build, "index": _index}[job["kind"]](job), flush=True)
+    # Without the interpreter's end, in which threads of the libraries would crash it.
+    os._exit(0)
 
 
 if __name__ == "__main__":

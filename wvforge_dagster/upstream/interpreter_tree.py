@@ -103,7 +103,7 @@ def _use_upstream_layout(stdlib: Path) -> None:
                 re.sub(r"prefix_scheme = '(posix_local|deb_system)'", "prefix_scheme = 'posix_prefix'", text),
                 encoding="utf-8",
             )
-    # site is compiled into the program, so its copy cannot be changed: it finds site-packages by another name.
+    # site is compiled into the program, so no change to its copy helps: it finds site-packages by a link.
     if "dist-packages" in (stdlib / "site.py").read_text(encoding="utf-8"):
         (stdlib / "dist-packages").symlink_to("site-packages")
 
@@ -111,7 +111,7 @@ def _use_upstream_layout(stdlib: Path) -> None:
 def _mark_prefix(tree: Path, prefix: Path) -> None:
     if prefix in (Path("/usr"), Path("/")):
         # Such a short prefix stands in many places that do not mean the interpreter's own.
-        pattern = re.compile(br"(?<=['\" =])/usr(?=(/(bin|include|lib)(/|['\" ]|$)|['\" ]|$))", re.M)
+        pattern = re.compile(rb"(?<=['\" =])/usr(?=(/(bin|include|lib)(/|['\" ]|$)|['\" ]|$))", re.M)
         folders = [tree / "bin", *(tree / "lib").glob("python*/_sysconfigdata*")]
     else:
         pattern = re.compile(re.escape(str(prefix)).encode())
@@ -150,7 +150,7 @@ def _compile(python: Interpreter, tree: Path) -> Unfit | None:
 def _run_copy(tree: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(tree / "bin" / "python"), "-I", "-B", *arguments],
-        env={"PATH": os.environ.get("PATH", ""), "LD_LIBRARY_PATH": str(tree / "lib")},
+        env={"PATH": os.environ.get("PATH", "")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

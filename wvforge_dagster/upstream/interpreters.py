@@ -14,6 +14,8 @@ _PROBE_DEADLINE_S = 20
 _PROBE = """
 import json, os, sys, sysconfig
 var, path = sysconfig.get_config_var, sysconfig.get_path
+with open("/proc/self/maps") as maps:
+    library = [line.split()[-1] for line in maps if "/libpython3" in line]
 print(json.dumps({
     "executable": os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable),
     "version": ".".join(map(str, sys.version_info[:3])),
@@ -23,10 +25,8 @@ print(json.dumps({
     "platlibdir": sys.platlibdir,
     "prefix": sys.base_prefix,
     "stdlib": path("stdlib"),
-    "platstdlib": path("platstdlib", vars={"platbase": sys.base_exec_prefix}),
     "include": path("include", vars={"installed_base": sys.base_prefix}),
-    "libdir": var("LIBDIR") or "",
-    "library": var("INSTSONAME") or "" if var("Py_ENABLE_SHARED") else "",
+    "library": library[0] if library else "",
 }))
 """
 
@@ -41,7 +41,8 @@ class Interpreter:
         prefix: the folder it was installed to.
         stdlib: its standard library.
         include: its C headers.
-        library: its shared library, if its program needs one.
+        library: the shared library that its program runs with, if it does.
+        fixed_to_library: the program holds the path of that library's folder.
     """
 
     executable: Path
@@ -50,6 +51,7 @@ class Interpreter:
     stdlib: Path
     include: Path
     library: Path | None
+    fixed_to_library: bool
 
     @property
     def minor(self) -> str:
@@ -143,12 +145,14 @@ def _probe(candidate: Path, version: str) -> Interpreter | NoInterpreter:
     include = Path(said["include"])
     if not (include / "Python.h").is_file():
         return NoInterpreter(f"has no C headers ({include}/Python.h; install its development package)")
-    library = Path(said["libdir"]) / said["library"] if said["library"] else None
+    library = Path(said["library"]) if said["library"] else None
+    executable = Path(said["executable"])
     return Interpreter(
-        executable=Path(said["executable"]),
+        executable=executable,
         version=said["version"],
         prefix=Path(said["prefix"]),
         stdlib=Path(said["stdlib"]),
         include=include,
-        library=library if library and library.is_file() else None,
+        library=library,
+        fixed_to_library=library is not None and str(library.parent).encode() in executable.read_bytes(),
     )

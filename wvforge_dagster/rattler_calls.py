@@ -1,4 +1,4 @@
-"""Waiting for a coroutine from plain code: py-rattler's functions are asynchronous, channels are not."""
+"""Calling py-rattler from plain code: its functions are asynchronous, ours are not."""
 
 from __future__ import annotations
 
