@@ -59,3 +59,9 @@ def test_recipes_render_to_one_noarch_package_or_to_all_four_columns(path: Path)
 def test_both_extensions_are_checked_by_the_same_program() -> None:
     programs = {path.read_text() for path in FORGE.glob("pkgs/*/recipe/check_variant.py")}
     assert len(programs) == 1
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parents[1].name)
+def test_every_patch_beside_a_recipe_is_applied_by_it(path: Path) -> None:
+    beside = {f"patches/{patch.name}" for patch in path.parent.glob("patches/*")}
+    assert set(recipe(path.parents[1].name)["source"].get("patches", [])) == beside

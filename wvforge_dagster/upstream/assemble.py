@@ -7,13 +7,13 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from wvforge_dagster.upstream.engine import index
-from wvforge_dagster.upstream.fetch import fetch
+from wvforge_dagster.upstream.fetch import UNFINISHED, fetch
 from wvforge_dagster.upstream.items import PackageItem, Plan, SourceItem, plan
 from wvforge_dagster.upstream.making import make
 from wvforge_dagster.upstream.manifest import load_manifest
@@ -87,20 +87,30 @@ class _Assembly:
             self._on_event(UpstreamEvent(kind, name, detail, self._done, total))
 
     def run(self) -> UpstreamReport:
-        for leftover in self._work.glob("making-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        self._clear_leftovers()
         todo = [item for item in self._plan.packages if not self._keep(item)]
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="upstream") as pool:
-            jobs = [pool.submit(self._make, item) for item in todo]
-            jobs += [pool.submit(self._fetch, source) for source in self._plan.sources]
-            wait(jobs, return_when=FIRST_EXCEPTION)
-            failed = next((job.exception() for job in jobs if job.done() and job.exception()), None)
-            if failed is not None:
-                pool.shutdown(cancel_futures=True)
-                raise failed
+            try:
+                jobs = [pool.submit(self._make, item) for item in todo]
+                jobs += [pool.submit(self._fetch, source) for source in self._plan.sources]
+                for job in as_completed(jobs):
+                    job.result()
+            except BaseException:
+                # Also for an interrupt from the keyboard: what has not begun is not begun.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         missing = tuple(sorted((*self._missing, *self._plan.missing), key=lambda m: (m.name, m.spec)))
         self._finish(missing)
         return UpstreamReport(tuple(sorted(self._made)), tuple(sorted(self._kept)), missing)
+
+    def _clear_leftovers(self) -> None:
+        for pattern in ("making-*", f"downloads/{UNFINISHED}*"):
+            for leftover in self._work.glob(pattern):
+                shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self._sources.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for file in self._channel.glob("*/.*.conda.tmp"):
+            file.unlink(missing_ok=True)
 
     def _keep(self, item: PackageItem) -> bool:
         record = self._records.find(item.key, item.digest, self._channel)

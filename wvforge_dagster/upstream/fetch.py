@@ -15,6 +15,9 @@ from wvforge_dagster.upstream import metadata_backend
 from wvforge_dagster.upstream.manifest import Pinned
 from wvforge_dagster.upstream.tags import wheel_python
 
+UNFINISHED = ".fetch-"
+"""How the names of folders begin in which files are not complete yet."""
+
 _DEADLINE_S = 1800
 _BACKENDS = (
     "setuptools.build_meta",
@@ -52,7 +55,7 @@ def fetch(pinned: Pinned, file: str, folder: Path) -> Path:
     if target.is_file() and sha256_of(target) == digest:
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
         work = Path(temporary)
         _pip_download(pinned.pip, file, digest, work)
         got = work / "got" / file

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.forge import FileChannel, Forge, load_forge
+
+
+def load(folder: Path, text: str | bytes) -> Forge:
+    path = folder / "forge.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_forge(folder)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "{}\n", "---\n"])
+def test_an_empty_forge_yaml_is_a_forge_of_defaults(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, text) == Forge()
+
+
+def test_every_documented_key_is_read(tmp_path: Path) -> None:
+    forge = load(
+        tmp_path,
+        """
+channels: [conda-forge, nvidia, {file: output/upstream}]
+publish: [{file: output/channel}, {prefix: wv-forge, only: ["c*"]}]
+variants: [variants.yaml, more.yaml]
+recipes: ["pkgs/*/recipe/recipe.yaml"]
+output: built
+platform: linux-aarch64
+heavy: [pytorch*]
+limits: {hours: 0.5, memory_gib: 8, test_hours: 1}
+upstream: upstream.yaml
+""",
+    )
+    assert forge.channels == ("conda-forge", "nvidia", FileChannel(file="output/upstream"))
+    assert forge.publish == ({"file": "output/channel"}, {"prefix": "wv-forge", "only": ("c*",)})
+    assert (forge.variants, forge.recipes) == (("variants.yaml", "more.yaml"), ("pkgs/*/recipe/recipe.yaml",))
+    assert (forge.output, forge.platform, forge.heavy) == ("built", "linux-aarch64", ("pytorch*",))
+    assert (forge.limits.hours, forge.limits.memory_gib, forge.upstream) == (0.5, 8, "upstream.yaml")
+
+
+def test_no_channels_are_no_channels(tmp_path: Path) -> None:
+    assert load(tmp_path, "channels: []\npublish: []\nvariants: []\n").channels == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("chanels: [conda-forge]", "forge.yaml: chanels", "unknown key; known keys: channels, "),
+        ("limits: {hour: 1}", "forge.yaml: limits.hour", "unknown key; known keys: hours, memory_gib"),
+        ("channels: conda-forge", "forge.yaml: channels", "'conda-forge'"),
+        ("channels: [1]", "forge.yaml: channels.0", "1"),
+        ("channels: ['']", "forge.yaml: channels.0", "at least 1 character"),
+        ("channels: [./mine]", "forge.yaml: channels.0", "looks like a path: write {file: ./mine}"),
+        ("channels: [{fil: x}]", "forge.yaml: channels.0", ""),
+        ("variants: variants.yaml", "forge.yaml: variants", "'variants.yaml'"),
+        ("recipes: []", "forge.yaml: recipes", "at least 1 item"),
+        ("output: 3", "forge.yaml: output", "3 is wrong: should be a valid string"),
+        ("output: ''", "forge.yaml: output", "at least 1 character"),
+        ("limits: {hours: 0}", "forge.yaml: limits.hours", "0 is wrong: should be greater than 0"),
+        ("limits: {hours: yes}", "forge.yaml: limits.hours", "True is wrong"),
+        ("publish: [output/channel]", "forge.yaml: publish.0", "'output/channel'"),
+        ("1: 2", "forge.yaml", ""),
+        ("- a\n- b\n", "forge.yaml", "holds a list, not keys and values"),
+        ("just text", "forge.yaml", "holds a str, not keys and values"),
+        ("channels: [conda-forge\noutput: x\n", "forge.yaml:2", "malformed YAML"),
+        ("a: b: c", "forge.yaml:1", "malformed YAML"),
+        ("\tchannels: []", "forge.yaml:1", "malformed YAML"),
+        ("channels: !!python/object:os.system x", "forge.yaml:1", "malformed YAML"),
+        ("output: \x00", "forge.yaml", "malformed YAML"),
+        (b"output: \xff\xfe", "forge.yaml", "is not UTF-8 (byte 8); save it as UTF-8"),
+        ("[" * 20_000, "forge.yaml", "malformed YAML"),
+        ("{a: 1}: 2", "forge.yaml", "malformed YAML"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_file_and_key(
+    tmp_path: Path, text: str | bytes, place: str, words: str
+) -> None:
+    with pytest.raises(ForgeError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/{place}")
+    assert words in message
+    assert "\n" not in message
+    assert len(message) < 600
+
+
+def test_a_missing_forge_yaml_says_how_to_name_the_forge(tmp_path: Path) -> None:
+    with pytest.raises(ForgeError, match=r"forge\.yaml: no such file; .*--forge or WVFORGE_FORGE"):
+        load_forge(tmp_path)
+
+
+def test_a_folder_in_place_of_forge_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "forge.yaml").mkdir()
+    with pytest.raises(ForgeError, match=r"forge\.yaml: cannot be read: "):
+        load_forge(tmp_path)

@@ -1,0 +1,1 @@
+"""Tests that run the real parts together: Dagster's commands, its servers, a browser."""

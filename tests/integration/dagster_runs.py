@@ -1,0 +1,119 @@
+"""Launching, following and ending runs and backfills through a server's GraphQL, as the UI does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from integration.dagster_server import LOCATION, REPOSITORY, DagsterServer
+
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+BACKFILL_ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
+
+
+def asset_key(name: str) -> dict[str, list[str]]:
+    """A key as GraphQL takes it, of ``cu-b`` or of ``upload/cu-b``."""
+    return {"path": name.split("/")}
+
+
+def launch_run(server: DagsterServer, assets: Iterable[str], partition: str | None = None) -> str:
+    """Launch one run that materializes these assets; returns its id."""
+    tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    answer = server.ask(
+        """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+             __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+        {
+            "params": {
+                "selector": {
+                    "jobName": "__ASSET_JOB",
+                    "repositoryName": REPOSITORY,
+                    "repositoryLocationName": LOCATION,
+                    "assetSelection": [asset_key(name) for name in assets],
+                },
+                "mode": "default",
+                "executionMetadata": {"tags": tags},
+            }
+        },
+    )["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
+
+
+def launch_backfill(server: DagsterServer, assets: Iterable[str], partitions: Iterable[str]) -> str:
+    """Launch a backfill of these partitions of these assets; returns its id."""
+    answer = server.ask(
+        """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+             __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+        {"params": {"assetSelection": [asset_key(a) for a in assets], "partitionNames": list(partitions)}},
+    )["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    return str(answer["backfillId"])
+
+
+def backfill_status(server: DagsterServer, backfill: str) -> str:
+    """The status of a backfill; see `BACKFILL_ENDED`."""
+    answer = server.ask(
+        """query($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
+             ... on PartitionBackfill { status error { message } } } }""",
+        {"id": backfill},
+    )["partitionBackfillOrError"]
+    assert answer["__typename"] == "PartitionBackfill", answer
+    assert not answer["error"], answer["error"]
+    return str(answer["status"])
+
+
+def backfill_runs(server: DagsterServer, backfill: str) -> list[dict[str, Any]]:
+    """The runs of a backfill: id, status and tags."""
+    answer = server.ask(
+        """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+             ... on PartitionBackfill { runs { runId status tags { key value } } } } }""",
+        {"id": backfill},
+    )
+    runs = answer["partitionBackfillOrError"]["runs"]
+    assert isinstance(runs, list)
+    return runs
+
+
+def run_status(server: DagsterServer, run: str) -> str:
+    """The status of a run; see `ENDED`."""
+    answer = server.ask("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", {"id": run})
+    return str(answer["runOrError"]["status"])
+
+
+def run_messages(server: DagsterServer, run: str) -> list[tuple[str, str]]:
+    """The event log of a run so far: each event's type of GraphQL and its message."""
+    found: list[tuple[str, str]] = []
+    cursor = None
+    while True:
+        answer = server.ask(
+            """query($id: ID!, $cursor: String) { logsForRun(runId: $id, afterCursor: $cursor) { __typename
+                 ... on EventConnection { cursor hasMore events { __typename ... on MessageEvent { message } } } } }""",
+            {"id": run, "cursor": cursor},
+        )["logsForRun"]
+        assert answer["__typename"] == "EventConnection", answer
+        found += [(event["__typename"], event["message"]) for event in answer["events"]]
+        if not answer["hasMore"]:
+            return found
+        cursor = answer["cursor"]
+
+
+def terminate_run(server: DagsterServer, run: str) -> None:
+    """Ask for the end of a run, as the UI's button does."""
+    answer = server.ask(
+        """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) {
+             __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }""",
+        {"id": run},
+    )["terminateRun"]
+    assert answer["__typename"] == "TerminateRunSuccess", answer
+
+
+def reload_location(server: DagsterServer) -> None:
+    """Load the forge anew, as the UI's button does."""
+    answer = server.ask(
+        """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename
+             ... on WorkspaceLocationEntry { locationOrLoadError { __typename
+               ... on PythonError { message } } } } }""",
+        {"name": LOCATION},
+    )["reloadRepositoryLocation"]
+    assert answer["__typename"] == "WorkspaceLocationEntry", answer
+    assert answer["locationOrLoadError"]["__typename"] == "RepositoryLocation", answer
