@@ -82,8 +82,9 @@ def build(
     from wvforge_dagster.orchestration.evidence import derive_statuses, refresh
     from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.instance import prepare_home
+    from wvforge_dagster.orchestration.instance import open_quiet_instance
     from wvforge_dagster.orchestration.plan import make_plan, select
+    from wvforge_dagster.orchestration.recording import record_up_to_date
     from wvforge_dagster.orchestration.run_plan import run_plan
     from wvforge_dagster.orchestration.show import counts
 
@@ -106,10 +107,11 @@ def build(
         publish=not no_publish,
     )
     if plan.reasons:
-        prepare_home(forge)
         with BuildProgress(err, len(plan.reasons)) as progress:
             run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
     statuses = derive_statuses(forge)
+    with open_quiet_instance(forge) as instance:
+        record_up_to_date(instance, statuses.values())
     mine = {identity: statuses[identity] for identity in selected}
     done = UP_TO_DATE | {State.SKIPPED} if no_publish else {State.PUBLISHED, State.SKIPPED}
     bad = [status for status in mine.values() if status.state not in done]

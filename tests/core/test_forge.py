@@ -59,7 +59,7 @@ def test_no_channels_are_no_channels(tmp_path: Path) -> None:
         ("recipes: []", "forge.yaml: recipes", "at least 1 item"),
         ("output: 3", "forge.yaml: output", "3 is wrong: should be a valid string"),
         ("output: ''", "forge.yaml: output", "at least 1 character"),
-        ("limits: {hours: 0}", "forge.yaml: limits.hours", "0 is wrong: should be greater than 0"),
+        ("limits: {hours: 0}", "forge.yaml: limits.hours", "should be greater than 0"),
         ("limits: {hours: yes}", "forge.yaml: limits.hours", "True is wrong"),
         ("publish: [output/channel]", "forge.yaml: publish.0", "'output/channel'"),
         ("1: 2", "forge.yaml", ""),
@@ -75,9 +75,7 @@ def test_no_channels_are_no_channels(tmp_path: Path) -> None:
         ("{a: 1}: 2", "forge.yaml", "malformed YAML"),
     ],
 )
-def test_a_fault_is_one_line_that_names_file_and_key(
-    tmp_path: Path, text: str | bytes, place: str, words: str
-) -> None:
+def test_a_fault_is_one_line_that_names_file_and_key(tmp_path: Path, text: str | bytes, place: str, words: str) -> None:
     with pytest.raises(ForgeError) as caught:
         load(tmp_path, text)
     message = str(caught.value)

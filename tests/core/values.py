@@ -52,9 +52,7 @@ def output(
 
 def recipe(name: str, *outputs: Output, path: str | None = None, **requirements: Iterable[str]) -> Recipe:
     """A recipe with these outputs, or with one of its own name."""
-    return Recipe(
-        path or f"pkgs/{name}/recipe/recipe.yaml", name, About(), outputs or (output(name, **requirements),)
-    )
+    return Recipe(path or f"pkgs/{name}/recipe/recipe.yaml", name, About(), outputs or (output(name, **requirements),))
 
 
 def columns(python: Iterable[str] = ("3.11", "3.12"), cuda: Iterable[str] = ("12.6", "12.8")) -> Dimensions:
@@ -92,7 +90,7 @@ class World:
                 files={name: self.files.get(name, RecipeFiles({}, {})) for name in found.packages},
                 staged=tuple(self.staged),
                 published={TARGET: frozenset(self.published)},
-                targets={name: (TARGET,) for name in found.packages},
+                targets=dict.fromkeys(found.packages, (TARGET,)),
                 failures=self.failures,
                 building=frozenset(self.building),
             ),
@@ -130,7 +128,7 @@ class World:
 
     def build_all(self) -> None:
         for identity, status in self.statuses().items():
-            if status.state.value != "skipped":
+            if status.state.value not in ("skipped", "published"):
                 self.build(identity.package, identity.partition)
 
     def fail(self, package: str, partition: str = "", *, failure: Failure) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from integration.dagster_server import LOCATION, REPOSITORY, DagsterServer
+from integration.dagster_server import REPOSITORY, DagsterServer
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 BACKFILL_ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
@@ -17,18 +17,23 @@ def asset_key(name: str) -> dict[str, list[str]]:
 
 
 def launch_run(server: DagsterServer, assets: Iterable[str], partition: str | None = None) -> str:
-    """Launch one run that materializes these assets; returns its id."""
+    """Launch one run that materializes these assets, with their checks, as the UI does; returns its id."""
+    names = list(assets)
+    checks = [
+        {"assetKey": asset_key(name), "name": check} for name in names for check in check_names(server, name)
+    ]
     tags = [{"key": "dagster/partition", "value": partition}] if partition else []
     answer = server.ask(
         """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
-             __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+             __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }""",
         {
             "params": {
                 "selector": {
                     "jobName": "__ASSET_JOB",
                     "repositoryName": REPOSITORY,
-                    "repositoryLocationName": LOCATION,
-                    "assetSelection": [asset_key(name) for name in assets],
+                    "repositoryLocationName": server.location,
+                    "assetSelection": [asset_key(name) for name in names],
+                    "assetCheckSelection": checks,
                 },
                 "mode": "default",
                 "executionMetadata": {"tags": tags},
@@ -39,11 +44,21 @@ def launch_run(server: DagsterServer, assets: Iterable[str], partition: str | No
     return str(answer["run"]["runId"])
 
 
+def check_names(server: DagsterServer, name: str) -> list[str]:
+    """The checks of an asset."""
+    answer = server.ask(
+        """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+             assetChecksOrError { ... on AssetChecks { checks { name } } } } } }""",
+        {"key": asset_key(name)},
+    )
+    return [check["name"] for check in answer["assetNodeOrError"]["assetChecksOrError"].get("checks", [])]
+
+
 def launch_backfill(server: DagsterServer, assets: Iterable[str], partitions: Iterable[str]) -> str:
     """Launch a backfill of these partitions of these assets; returns its id."""
     answer = server.ask(
         """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-             __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+             __typename ... on LaunchBackfillSuccess { backfillId } ... on Error { message } } }""",
         {"params": {"assetSelection": [asset_key(a) for a in assets], "partitionNames": list(partitions)}},
     )["launchPartitionBackfill"]
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
@@ -113,7 +128,7 @@ def reload_location(server: DagsterServer) -> None:
         """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename
              ... on WorkspaceLocationEntry { locationOrLoadError { __typename
                ... on PythonError { message } } } } }""",
-        {"name": LOCATION},
+        {"name": server.location},
     )["reloadRepositoryLocation"]
     assert answer["__typename"] == "WorkspaceLocationEntry", answer
     assert answer["locationOrLoadError"]["__typename"] == "RepositoryLocation", answer

@@ -18,7 +18,6 @@ from integration.commands import environment, program
 from integration.process_tree import end_tree
 from integration.waiting import wait_until
 
-LOCATION = "wvforge"
 REPOSITORY = "__repository__"
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -37,6 +36,14 @@ class DagsterServer:
     url: str
     pid: int
     log: Path
+
+    @property
+    def location(self) -> str:
+        """The name of the code location, which has one repository, `REPOSITORY`."""
+        nodes = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }")
+        (node,) = nodes["repositoriesOrError"]["nodes"]
+        assert node["name"] == REPOSITORY
+        return str(node["location"]["name"])
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The data that answers a GraphQL query or mutation."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +56,7 @@ def processes_with(mark: str) -> list[Process]:
     for process in processes():
         if process.pid in own:
             continue
-        environment = b""
-        with suppress(OSError):
-            environment = Path(f"/proc/{process.pid}/environ").read_bytes()
-        if mark in process.command or mark.encode() in environment:
+        if mark in process.command or mark in _environment(process):
             found.append(process)
     return found
 
@@ -88,20 +86,43 @@ def below(pid: int) -> list[Process]:
 
 
 def end_tree(child: subprocess.Popen[bytes], mark: str, *, seconds: float) -> None:
-    """End a child and everything that carries its mark: asked first, with SIGTERM; killed after `seconds`."""
-    seen = {process.pid: process for process in (*below(child.pid), *processes_with(mark))}
+    """End a child, all that carries its mark, and all below those: asked first, with SIGTERM; killed after `seconds`.
+
+    What a killed process leaves behind gets `seconds` to end by itself, and is killed then.
+    """
+    seen: dict[tuple[int, int], Process] = {}
+
+    def remaining() -> list[Process]:
+        for root in (child.pid, *(process.pid for process in processes_with(mark))):
+            for process in (*below(root), *processes_with(mark)):
+                seen[process.pid, process.started] = process
+        child.poll()
+        return [process for process in seen.values() if process.is_alive]
+
+    remaining()
     with suppress(ProcessLookupError):
         child.terminate()
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        child.poll()
-        seen |= {process.pid: process for process in processes_with(mark)}
-        if not any(process.is_alive for process in seen.values()) and child.returncode is not None:
-            return
-        time.sleep(0.2)
-    for process in (*seen.values(), *processes_with(mark)):
-        if process.is_alive:
-            process.kill()
-    with suppress(ProcessLookupError):
-        child.kill()
+    if not _within(seconds, remaining):
+        for process in remaining():
+            if mark in _environment(process):
+                process.kill()
+        if not _within(seconds, remaining):
+            for process in remaining():
+                process.kill()
     child.wait(10)
+
+
+def _within(seconds: float, remaining: Callable[[], list[Process]]) -> bool:
+    limit = time.monotonic() + seconds
+    while remaining():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _environment(process: Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/environ").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -150,6 +150,8 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
         remaining = [path for path in remaining if path not in done]
         if not remaining:
             return
+        if not done:
+            raise ForgeError(f"rendering ends before the first recipe: {_why(result)}")
 
 
 def _why(result: ChildResult) -> str:

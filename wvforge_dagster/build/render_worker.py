@@ -38,6 +38,9 @@ def main() -> None:
         except Exception as error:
             events.send("bad_variants", reason=plain_words(error))
             return
+        if fault := _unequal_zip(config):
+            events.send("bad_variants", reason=fault)
+            return
     events.send("variants", values={key: [str(value) for value in found] for key, found in config.to_dict().items()})
     for path in request["recipes"]:
         events.send("start", path=path)
@@ -53,6 +56,16 @@ def main() -> None:
             events.send("broken", path=path, reason="rendering it takes too much memory")
         except Exception as error:
             events.send("broken", path=path, reason=plain_words(error))
+
+
+def _unequal_zip(config: engine.VariantConfig) -> str | None:
+    """The first group of ``zip_keys`` whose keys do not have as many values each; the engine says so for every recipe."""
+    for group in config.zip_keys or []:
+        counts = {key: len(config.get_values(key) or []) for key in group if key in config.keys()}
+        if len(set(counts.values())) > 1:
+            shown = ", ".join(f"{key} has {count}" for key, count in counts.items())
+            return f"zip_keys: keys that go together have as many values each, but {shown}"
+    return None
 
 
 def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: str) -> dict[str, Any]:

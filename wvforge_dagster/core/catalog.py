@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+from wvforge_dagster.core.circles import find_circles
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
 from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
 
@@ -177,22 +178,13 @@ def _self_dependencies(packages: Mapping[str, Package]) -> dict[str, str]:
     }
 
 
-def _cycles(packages: Mapping[str, Package], needs: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+def _cycles(packages: Mapping[str, Package], needs: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """A fault for every package that lies on a circle of dependencies."""
-    graph = {name: set(found) for name, found in needs.items()}
     faults: dict[str, str] = {}
-    while True:
-        try:
-            TopologicalSorter(graph).prepare()
-            return faults
-        except CycleError as error:
-            circle: list[str] = list(reversed(error.args[1]))
-            start = circle.index(min(circle))
-            turned = circle[start:-1] + circle[:start]
-            shown = " -> ".join(f"{name} ({packages[name].path})" for name in [*turned, turned[0]])
-            for name in circle:
-                faults.setdefault(name, f"dependency cycle: {shown}; remove one of these requirements")
-                graph[name] -= set(circle)
+    for name, circle in find_circles(needs).items():
+        shown = " -> ".join(f"{other} ({packages[other].path})" for other in [*circle, circle[0]])
+        faults[name] = f"dependency cycle: {shown}; remove one of these requirements"
+    return faults
 
 
 def _variants(

@@ -11,10 +11,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for name in ("files", "sources"):
         yield from _named(old.get(name, {}), new.get(name, {}), "source " if name == "sources" else "")
     yield from _leaves(old.get("variant", {}), new.get("variant", {}), "variant")
-    for name, value in new.get("local_packages", {}).items():
-        before = old.get("local_packages", {}).get(name)
-        if before != value:
-            yield f"{name}: content {_short(before)} -> {_short(value)}"
+    before, after = old.get("local_packages", {}), new.get("local_packages", {})
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield f"{name}: content {_short(before.get(name))} -> {_short(after.get(name))}"
     if old.get("platform") != new.get("platform"):
         yield f"platform: {old.get('platform')} -> {new.get('platform')}"
     yield from _leaves(old.get("recipe", {}), new.get("recipe", {}), "")
@@ -60,7 +60,9 @@ def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
         if len(gone) == len(come) == 1:
             yield from _leaves(gone[0], come[0], where)
         elif gone or come:
-            yield f"{where}: " + ", ".join([f"-{item}" for item in gone] + [f"+{item}" for item in come])
+            yield f"{where}: " + ", ".join(
+                [f"-{_shown(item)}" for item in gone] + [f"+{_shown(item)}" for item in come]
+            )
         else:
             yield f"{where}: order"
     else:
@@ -68,7 +70,7 @@ def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value is None else str(value).replace("\n", "\\n").replace("\r", "\\r")
     return text if len(text) <= 60 else text[:57] + "..."
 
 

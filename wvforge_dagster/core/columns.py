@@ -56,7 +56,8 @@ class Dimensions:
 def label(value: str) -> str:
     """The value of a variant key as a partition key shows it: ``3.12.* *_cpython`` is ``3.12``."""
     match = re.match(r"\s*[=~<>]*\s*([A-Za-z0-9][A-Za-z0-9._+-]*?)(\.\*)?(\s|$)", value)
-    return match.group(1) if match else re.sub(r"[^A-Za-z0-9._-]+", "_", value)
+    # A label names folders: it starts with no dot, and is never empty.
+    return match.group(1) if match else re.sub(r"[^A-Za-z0-9._-]+", "_", value).lstrip(".") or "_"
 
 
 def forge_dimensions(variant_values: Mapping[str, Iterable[str]]) -> Dimensions:

@@ -11,4 +11,10 @@ from wvforge_dagster.orchestration.jobs import column_jobs, everything_job
 
 def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
     """The assets of the forge, and its jobs."""
-    return dg.Definitions(assets=forge_assets(forge), jobs=[*column_jobs(forge), everything_job(forge)])
+    return dg.Definitions(
+        assets=forge_assets(forge),
+        jobs=[*column_jobs(forge), everything_job(forge)],
+        # Builds are processes of their own already. Dagster's executor of processes would load the forge anew for each
+        # step, and leave a step, with the build below it, running when the run's process is killed.
+        executor=dg.in_process_executor,
+    )

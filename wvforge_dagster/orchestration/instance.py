@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.resources
 from pathlib import Path
 
@@ -12,18 +13,41 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.whole_files import write_whole
 from wvforge_dagster.settings import dagster_home
 
+_NO_CAPTURE = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
 
 def prepare_home(forge: ForgeOnDisk) -> Path:
-    """The folder that DAGSTER_HOME should name; made, with the project's settings, if it is new."""
+    """The folder that DAGSTER_HOME should name; made, with the project's settings and an empty storage, if it is new.
+
+    Two processes that create Dagster's SQLite tables at once leave two version numbers behind, and nobody can open the
+    storage again; so they are created here, by one process at a time, before anything else opens it.
+    """
     home = dagster_home(forge.output)
-    if not (home / "dagster.yaml").exists():
-        settings = importlib.resources.files("wvforge_dagster.orchestration").joinpath("dagster_home.yaml")
-        write_whole(home / "dagster.yaml", settings.read_text(encoding="utf-8"))
+    home.mkdir(parents=True, exist_ok=True)
+    prepared = home / ".wvforge-prepared"
+    with (home / ".wvforge.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "dagster.yaml").exists():
+            settings = importlib.resources.files("wvforge_dagster.orchestration").joinpath("dagster_home.yaml")
+            write_whole(home / "dagster.yaml", settings.read_text(encoding="utf-8"))
+        if not prepared.exists():
+            with _open(home) as instance:
+                instance.get_runs(limit=1)
+                instance.event_log_storage.get_materialized_partitions(dg.AssetKey("none"))
+                instance.all_instigator_state()
+            prepared.touch()
     return home
 
 
 def open_quiet_instance(forge: ForgeOnDisk) -> dg.DagsterInstance:
     """The forge's Dagster instance, without the capture of this process's output: a build's log goes to the event log."""
-    no_capture = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-    reference = InstanceRef.from_dir(str(prepare_home(forge)), overrides={"compute_logs": no_capture})
-    return dg.DagsterInstance.from_ref(reference)
+    return _open(prepare_home(forge))
+
+
+def _open(home: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_NO_CAPTURE))

@@ -24,6 +24,7 @@ from wvforge_dagster.build.builder import (
     run_package_tests,
 )
 from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.folder_view import make_view
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
 from wvforge_dagster.core.errors import ForgeError
@@ -31,6 +32,7 @@ from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.numbers import free_number, same_series
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import TO_BUILD, UP_TO_DATE, Expected, State, Status, blockers
+from wvforge_dagster.orchestration.column_files import column_files
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
@@ -89,7 +91,7 @@ def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, forc
         _refuse_if_not_ready(forge, variant, statuses)
         reason = "forced" if status.state in UP_TO_DATE else status.reason
         try:
-            made = _make(forge, variant, status, on_log)
+            made = _make(forge, variant, status, column_files(forge, variant, statuses), on_log)
         except MakeFailed as failed:
             failure = replace(failed.failure, input_digest=status.input_digest)
             keep_failure(forge, identity, failure)
@@ -110,7 +112,13 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
 
 
-def _make(forge: ForgeOnDisk, variant: PackageVariant, status: Status, on_log: OnLog) -> Made:
+def _make(
+    forge: ForgeOnDisk,
+    variant: PackageVariant,
+    status: Status,
+    column: tuple[tuple[str, str], ...],
+    on_log: OnLog,
+) -> Made:
     """Build, test and stage all outputs."""
     log = forge.log_folder(variant.id) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -123,8 +131,10 @@ def _make(forge: ForgeOnDisk, variant: PackageVariant, status: Status, on_log: O
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             write = _both(stream, on_log)
             number = _number(forge, status)
+            own = [make_view(forge.staging.path, column, work / "column")] if column else []
             for position, expected in enumerate(status.expected):
-                place = _place(forge, work / str(position), siblings if built else None)
+                channels = ([siblings.url] if built else []) + own
+                place = _place(forge, work / str(position), channels)
                 package = build_output(_request(forge, variant, expected, number), place, write)
                 built.append(package)
                 outcomes = _test(forge, expected, package, place, write)
@@ -198,12 +208,11 @@ def _request(
     )
 
 
-def _place(forge: ForgeOnDisk, folder: Path, siblings: FolderChannel | None) -> BuildPlace:
+def _place(forge: ForgeOnDisk, folder: Path, own: list[str]) -> BuildPlace:
     folder.mkdir(parents=True)
     for channel in (forge.staging, *(channel for _, channel in forge.targets)):
         if isinstance(channel, FolderChannel):
             channel.create()
-    own = (siblings.url,) if siblings else ()
     return BuildPlace(
         folder=folder,
         cache=forge.engine_cache,

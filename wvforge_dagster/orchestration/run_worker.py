@@ -31,7 +31,7 @@ class _Open:
     instance: dg.DagsterInstance
 
 
-_open: list[_Open] = []
+_open: list[_Open | str] = []
 
 
 def open_worker(root: Path) -> None:
@@ -40,14 +40,19 @@ def open_worker(root: Path) -> None:
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
-    forge = open_forge(read_settings(root))
-    repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
-    _open.append(_Open(forge, repository, open_quiet_instance(forge)))
+    try:
+        forge = open_forge(read_settings(root))
+        repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
+        _open.append(_Open(forge, repository, open_quiet_instance(forge)))
+    except Exception as error:  # a pool whose initializer raises says only that it is broken
+        _open.append(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> str | None:
     """Materialize a package variant, and its upload if it is to be published; returns why that failed, in one line."""
     here = _open[0]
+    if isinstance(here, str):
+        return here
     keys = [package_key(identity.package), *([upload_key(identity.package)] if publish else [])]
     job = here.repository.get_implicit_job_def_for_assets(keys)
     assert job is not None, "a package and its upload have one partitioning"

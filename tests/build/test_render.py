@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from small_forge import SmallForge
+from wvforge_dagster.build.render import RenderedForge, find_recipes
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
+
+PACKAGE = "package: {name: NAME, version: '1'}\n"
+BAD_RECIPES: dict[str, tuple[str | bytes, str]] = {
+    "syntax": ("package: [\n", "Failed to parse YAML"),
+    "empty": ("", "missing required field 'package'"),
+    "list": ("- a\n", "must be a mapping"),
+    "unknown-key": (PACKAGE + "bild: {}\n", "bild"),
+    "undefined": ("package: {name: undefined, version: '${{ nope }}'}\n", "undefined value"),
+    "jinja": (PACKAGE + "about: {summary: '${{ 1 + }}'}\n", ""),
+    "latin-1": ("package: {name: caf\xe9, version: '1'}\n".encode("latin-1"), "not UTF-8"),
+    "binary": (b"\x00\x01\x02", ""),
+    "build-string": (PACKAGE + "build: {string: ../../../evil_0}\n", "'../../../evil_0' cannot be part of a filename"),
+    "dots-in-name": ("package: {name: ../x, version: '1'}\n", "'../x'"),
+    "dots-in-version": (PACKAGE.replace("'1'", "../1"), ""),
+    "long": (b"#" * (2 << 20), "2,097,152 bytes"),
+    "memory": (PACKAGE + "about: {summary: \"${{ 'x' * 9999999999 }}\"}\n", "too much memory"),
+    "levels": ("a: " + "[" * 20_000, ""),
+}
+
+
+@pytest.fixture(scope="module")
+def bad_forge(tmp_path_factory: pytest.TempPathFactory) -> RenderedForge:
+    """Every bad recipe beside two good ones, rendered once."""
+    forge = SmallForge(tmp_path_factory.mktemp("forge"))
+    for name, (text, _) in BAD_RECIPES.items():
+        forge.recipe(name, text.replace("NAME", name) if isinstance(text, str) else text)
+    forge.write("pkgs/folder/recipe/recipe.yaml/file", "")
+    forge.package("aaa-good")
+    forge.package("zzz-good")
+    return forge.render()
+
+
+@pytest.mark.parametrize("name", BAD_RECIPES)
+def test_a_bad_recipe_is_broken_with_its_file_and_reason_in_one_line(bad_forge: RenderedForge, name: str) -> None:
+    (found,) = [recipe for recipe in bad_forge.recipes if recipe.path == f"pkgs/{name}/recipe/recipe.yaml"]
+    assert isinstance(found, BrokenRecipe)
+    assert found.name == name
+    assert found.reason.startswith(f"{found.path}: ")
+    assert BAD_RECIPES[name][1] in found.reason
+    assert len(found.reason) > len(found.path) + 10
+    assert "\n" not in found.reason
+    assert "Py" not in found.reason
+
+
+def test_a_folder_named_recipe_yaml_is_broken(bad_forge: RenderedForge) -> None:
+    assert BrokenRecipe(
+        "pkgs/folder/recipe/recipe.yaml", "folder", "pkgs/folder/recipe/recipe.yaml: is not a file"
+    ) in (bad_forge.recipes)
+
+
+def test_bad_recipes_take_no_others_along(bad_forge: RenderedForge) -> None:
+    good = [recipe.name for recipe in bad_forge.recipes if isinstance(recipe, Recipe)]
+    assert good == ["aaa-good", "zzz-good"]
+    assert len(bad_forge.recipes) == len(BAD_RECIPES) + 3
+
+
+@pytest.mark.integration
+def test_a_recipe_that_does_not_come_to_an_end_is_broken_and_the_next_renders(small_forge: SmallForge) -> None:
+    slow = "\n".join(f"  a{i}: \"${{{{ ('x' * 100000000) | length }}}}\"" for i in range(1000))
+    small_forge.recipe("endless", f"context:\n{slow}\npackage: {{name: endless, version: '1'}}\n")
+    small_forge.package("next")
+    assert "takes longer than 10 seconds" in small_forge.why_broken("endless")
+    assert small_forge.rendered("next").name == "next"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("python: 3.12\n", "variants.yaml: python: should be a list, is 3.12; write python: [3.12]"),
+        ("python: {a: b}\n", "variants.yaml: python: should be a list, is a mapping"),
+        ("- python\n", "variants.yaml: holds a list, not keys with lists of values"),
+        ("python: [\n", "variants.yaml:2: malformed YAML"),
+        (b"python: ['\xff']\n", "variants.yaml: is not UTF-8"),
+        (
+            "python: [a, b]\ncuda_version: ['1']\nzip_keys: [[python, cuda_version]]\n",
+            "variants.yaml: zip_keys: keys that go together have as many values each, but python has 2, cuda_version has 1",
+        ),
+    ],
+)
+def test_a_bad_variants_file_is_a_fault_of_the_forge_that_names_file_and_key(
+    small_forge: SmallForge, text: str | bytes, words: str
+) -> None:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", text)
+    small_forge.package("a")
+    with pytest.raises(ForgeError) as caught:
+        small_forge.render()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_variants_file_is_named_with_what_to_do(small_forge: SmallForge) -> None:
+    small_forge.configure(variants=["more.yaml"])
+    with pytest.raises(ForgeError, match=r"more\.yaml: no such file; write it, or name others in forge\.yaml"):
+        small_forge.render()
+
+
+def test_a_pattern_that_leaves_the_forge_is_refused(tmp_path: Path) -> None:
+    for pattern in ("../*/recipe.yaml", "/etc/*"):
+        with pytest.raises(ForgeError, match=r"forge\.yaml: recipes: .* leaves the forge"):
+            find_recipes(tmp_path, [pattern])
+
+
+def test_an_empty_forge_renders_to_nothing(small_forge: SmallForge) -> None:
+    assert small_forge.render().recipes == ()
+
+
+def variants(small_forge: SmallForge, text: str, recipe: str) -> list[dict[str, str]]:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", text)
+    small_forge.recipe("a", recipe)
+    return [dict(output.variant) for output in small_forge.rendered("a").outputs]
+
+
+USES_BOTH = "package: {name: a, version: '1'}\nrequirements: {host: [python, cuda-version]}\n"
+
+
+def test_a_recipe_renders_once_for_each_variant_that_it_uses(small_forge: SmallForge) -> None:
+    found = variants(
+        small_forge, "python: ['3.11', '3.12']\ncuda_version: ['12.6', '12.8']\nunused: [a, b]\n", USES_BOTH
+    )
+    assert {tuple(item.items()) for item in found} == {
+        (("cuda_version", cuda), ("python", python)) for cuda in ("12.6", "12.8") for python in ("3.11", "3.12")
+    }
+
+
+def test_zipped_keys_go_together(small_forge: SmallForge) -> None:
+    text = "python: ['3.11', '3.12']\ncuda_version: ['12.6', '12.8']\nzip_keys: [[python, cuda_version]]\n"
+    found = variants(small_forge, text, USES_BOTH)
+    assert [(item["python"], item["cuda_version"]) for item in found] == [("3.11", "12.6"), ("3.12", "12.8")]
+
+
+def test_later_variant_files_win(small_forge: SmallForge) -> None:
+    small_forge.write("one.yaml", "python: ['3.11']\ncuda_version: ['12.6']\n")
+    small_forge.write("two.yaml", "python: ['3.12', '3.13']\n")
+    small_forge.configure(variants=["one.yaml", "two.yaml"], channels=[])
+    small_forge.recipe("a", USES_BOTH)
+    assert small_forge.render().dimensions.keys() == ("12.6|3.12", "12.6|3.13")
+
+
+@pytest.mark.parametrize(
+    ("skip", "skipped"),
+    [
+        ("win", []),
+        ("linux", ["3.11", "3.12"]),
+        ("true", ["3.11", "3.12"]),
+        ("false", []),
+        ("'${{ linux }}'", ["3.11", "3.12"]),
+        ("""["match(python, '<3.12')"]""", ["3.11"]),
+        ("""[win, "match(python, '<3.12')"]""", ["3.11"]),
+        ("""[{if: linux, then: "match(python, '<3.12')"}]""", ["3.11"]),
+        ("""[{if: win, then: true, else: "match(python, '>=3.12')"}]""", ["3.12"]),
+        ("""[{if: win, then: [true]}]""", []),
+        ("""["match(python, old)"]""", ["3.11"]),
+    ],
+)
+def test_skip_conditions_hold_for_each_variant(small_forge: SmallForge, skip: str, skipped: list[str]) -> None:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", "python: ['3.11', '3.12']\n")
+    small_forge.recipe(
+        "a",
+        f"context: {{old: '<3.12'}}\npackage: {{name: a, version: '1'}}\n"
+        f"build: {{skip: {skip}}}\nrequirements: {{host: [python]}}\n",
+    )
+    outputs = small_forge.rendered("a").outputs
+    assert [dict(output.variant)["python"] for output in outputs if output.skip] == skipped
+    assert len(outputs) == 2
+
+
+def test_outputs_are_skipped_each_by_its_own_condition(small_forge: SmallForge) -> None:
+    small_forge.recipe(
+        "m",
+        """
+        context: {name: m}
+        recipe: {name: "${{ name }}", version: '1'}
+        outputs:
+          - package: {name: "${{ name }}-lib"}
+          - package: {name: "${{ name }}-win"}
+            build: {skip: [linux]}
+        """,
+    )
+    taken = [output.name for output in small_forge.rendered("m").outputs if output.skip is None]
+    assert taken == ["m-lib"]
+
+
+def test_requirements_are_known_by_name(small_forge: SmallForge) -> None:
+    small_forge.recipe(
+        "a",
+        """
+        package: {name: a, version: '1'}
+        requirements:
+          build: ["cmake >=3.24,<4", "ninja =1.12"]
+          host: [Python, "numpy[version='>=2']", "conda-forge::zlib >1"]
+          run: ["${{ pin_compatible('numpy', upper_bound='x') }}", "b"]
+        tests:
+          - script: [true]
+            requirements: {run: [pytest]}
+        """,
+    )
+    output = small_forge.output("a")
+    assert output.requires("build") == {"cmake", "ninja"}
+    assert output.requires("host") == {"python", "numpy", "zlib"}
+    assert output.requires("run") == {"numpy", "b"}
+    assert output.requires("test") == {"pytest"}
+
+
+def test_what_a_recipe_says_of_itself_is_kept(small_forge: SmallForge) -> None:
+    small_forge.recipe(
+        "a",
+        """
+        package: {name: a, version: 1.10}
+        about: {summary: " ü ", homepage: "https://example.org", license: MIT}
+        extra: {recipe-maintainers: [one, two]}
+        """,
+    )
+    found = small_forge.rendered("a")
+    assert (found.about.summary, found.about.license, found.about.maintainers) == ("ü", "MIT", ("one", "two"))
+    assert found.outputs[0].version == "1.10"
+
+
+def test_an_unchanged_forge_is_not_rendered_again(small_forge: SmallForge, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_forge.package("a")
+    small_forge.recipe("bad", "package: [")
+    first = small_forge.render()
+    small_forge.write("pkgs/a/recipe/fix.patch", "a new file")
+    monkeypatch.setattr("sys.executable", "/nonexistent")
+    assert small_forge.render() == first
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"event": 1', "\x00"])
+def test_a_damaged_cache_is_rendered_anew(small_forge: SmallForge, damage: str) -> None:
+    small_forge.package("a")
+    first = small_forge.render()
+    for path in (small_forge.root / "output/cache/rendered").iterdir():
+        path.write_text(damage)
+    assert small_forge.render() == first

@@ -1,0 +1,28 @@
+"""Which of the forge's own packages a build may use: those of its own column, made from the inputs as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wvforge_dagster.core.catalog import PackageVariant, VariantId
+from wvforge_dagster.core.state import UP_TO_DATE, Status
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+
+
+def column_files(
+    forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]
+) -> tuple[tuple[str, str], ...]:
+    """Subdir and filename of the forge's own packages that a build of `variant` may use: those that it needs, and what
+    those need, in its column, as far as they are up to date."""
+    found: dict[tuple[str, str], None] = {}
+    seen: set[VariantId] = set()
+    queue = [*variant.builds_against, *variant.runs_with]
+    while queue:
+        identity = queue.pop()
+        if identity in seen:
+            continue
+        seen.add(identity)
+        queue += [*forge.catalog.variants[identity].builds_against, *forge.catalog.variants[identity].runs_with]
+        if statuses[identity].state in UP_TO_DATE:
+            found |= {(artifact.subdir, artifact.filename): None for artifact in statuses[identity].artifacts}
+    return tuple(sorted(found))
