@@ -8,12 +8,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import rattler
-
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.words import plain_words
 from wvforge_dagster.core.failure import FailureClass
-from wvforge_dagster.rattler_calls import wait_for
 
 LAST_LINES = 30
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
@@ -127,9 +124,18 @@ def _of_the_script(lines: list[str]) -> list[str]:
 
 def _solver_words(log: EngineLog) -> str:
     """The solver's own explanation of the last solve in the log."""
+    import rattler  # only a failure needs it: a third of a worker's start
+
+    from wvforge_dagster.rattler_calls import wait_for
+
     try:
         wait_for(
-            rattler.solve(_present(log.channels), log.specs, platforms=_platforms(log), virtual_packages=_virtual())
+            rattler.solve(
+                _present(log.channels),
+                log.specs,
+                platforms=_platforms(log),
+                virtual_packages=rattler.VirtualPackage.detect(),
+            )
         )
     except Exception as error:
         words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
@@ -153,10 +159,6 @@ def _platforms(log: EngineLog) -> list[Any]:
         (match.group(1) for line in log.lines if (match := re.match(r"\s*Platform: (\S+)", line))), "linux-64"
     )
     return [platform, "noarch"]
-
-
-def _virtual() -> list[rattler.VirtualPackage]:
-    return rattler.VirtualPackage.detect()
 
 
 def _failed(failure_class: FailureClass, reason: str, lines: Any) -> dict[str, Any]:
