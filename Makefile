@@ -3,18 +3,19 @@ PYTHON ?= python3
 FORGE ?= examples/embedded
 JOBS ?= 2
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo dev test fast lint setup clean
 
 ## Build, test and publish the embedded forge through Dagster, from nothing.
 demo: .venv/ready
-	$(BIN)/wvforge --forge $(FORGE) build --jobs $(JOBS)
+	@$(BIN)/wvforge --forge $(FORGE) build --jobs $(JOBS)
 	@echo
 	@echo "To see it in Dagster's UI:  make dev   (then open http://127.0.0.1:3000)"
 
 ## Dagster's UI and daemon over the same storage, on 127.0.0.1:3000.
 dev: .venv/ready
-	$(BIN)/wvforge --forge $(FORGE) dev
+	@$(BIN)/wvforge --forge $(FORGE) dev
 
 ## Everything that is checked.
 test: .venv/tests-ready
@@ -35,13 +36,14 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "wvforge needs Python 3.11 or later; $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded,dg]"
+	@echo "making .venv (about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) -e ".[embedded,dg]"
 	@touch $@
 
 .venv/tests-ready: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded,dg,test]"
-	tests/install_system_packages
+	@$(PIP) -e ".[embedded,dg,test]"
+	@tests/install_system_packages
 	@touch $@
 
 clean:

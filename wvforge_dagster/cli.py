@@ -46,6 +46,12 @@ STATE_STYLES = {
 }
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -53,11 +59,10 @@ def root(
         Path | None,
         typer.Option("--forge", help=f"Folder of the forge. Default: {FORGE_VARIABLE}, else the nearest one upwards."),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
-    if version:
-        out.print(__version__)
-        raise typer.Exit
     context.obj = forge
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wvforge_dagster.core.numbers import free_number, same_series, with_number
+from wvforge_dagster.core.numbers import free_number, taken_numbers
 
 NUMBERS = st.integers(min_value=0, max_value=1000)
 
@@ -29,18 +29,18 @@ def test_a_taken_number_is_raised_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "other", "same"),
+    ("build", "filename", "taken"),
     [
-        ("py312h1a2b3c4_0", "py312h1a2b3c4_3", True),
-        ("py312h1a2b3c4_0", "py311h1a2b3c4_0", False),
-        ("custom", "custom_1", True),
-        ("cuda126_0", "cuda128_0", False),
+        ("py312h1a2b3c4_0", "cumm-1.0-py312h1a2b3c4_3.conda", [3]),
+        ("py312h1a2b3c4_0", "cumm-1.0-py312h1a2b3c4_3.tar.bz2", [3]),
+        ("py312h1a2b3c4_0", "cumm-1.0-py311h1a2b3c4_0.conda", []),
+        ("py312h1a2b3c4_0", "cumm-1.1-py312h1a2b3c4_0.conda", []),
+        ("py312h1a2b3c4_0", "other-cumm-1.0-py312h1a2b3c4_0.conda", []),
+        ("custom", "cumm-1.0-custom.conda", [7]),
+        ("custom", "cumm-1.0-custom_8.conda", [8]),
+        ("cuda126_0", "cumm-1.0-cuda128_0.conda", []),
+        ("cuda126_0", "no-package", []),
     ],
 )
-def test_builds_of_one_series_differ_in_the_number_only(build: str, other: str, same: bool) -> None:
-    assert same_series(build, other) is same
-
-
-def test_a_build_string_gets_another_number() -> None:
-    assert with_number("py312_0", 3) == "py312_3"
-    assert with_number("custom", 1) == "custom_1"
+def test_a_number_is_taken_by_a_package_of_the_same_variant(build: str, filename: str, taken: list[int]) -> None:
+    assert taken_numbers("cumm", "1.0", build, 7, [filename]) == taken

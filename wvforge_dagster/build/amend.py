@@ -7,6 +7,7 @@ and a dump would turn ``version: 1.10`` into ``1.1``).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.core.artifact import RECORD_KEY
+
+_VARIABLE = re.compile(r"\$\{\{\s*(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True)
@@ -41,31 +44,19 @@ def amend(text: str, amendment: Amendment) -> str:
         raise ValueError("a recipe is a mapping")
     edits = list(_source_edits(root, amendment.source_base))
     record = json.dumps({RECORD_KEY: amendment.record})[1:-1]
-    appended = ""
     extra = _get(root, "extra")
     if isinstance(extra, yaml.MappingNode) and extra.value:
-        edits.append(_insertion(extra, text, record))
+        edits.append(_insertion(extra, record))
     elif extra is not None:
         edits.append((extra.start_mark.index, extra.end_mark.index, f" {{{record}}}"))
     else:
-        appended += f"\nextra: {{{record}}}\n"
+        edits.append(_insertion(root, f'"extra": {{{record}}}'))
     if amendment.number is not None:
-        build = _get(root, "build")
-        number = _get(build, "number") if isinstance(build, yaml.MappingNode) else None
-        if number is not None:
-            edits.append((number.start_mark.index, number.end_mark.index, str(amendment.number)))
-        elif isinstance(build, yaml.MappingNode) and build.value:
-            edits.append(_insertion(build, text, f'"number": {amendment.number}'))
-        elif build is not None:
-            edits.append((build.start_mark.index, build.end_mark.index, f' {{"number": {amendment.number}}}'))
-        else:
-            appended += f'\nbuild: {{"number": {amendment.number}}}\n'
-        edits.extend(_output_number_edits(root, amendment.number))
-    if amendment.string_suffix is not None:
-        edits.extend(_string_edits(root, amendment.string_suffix))
+        edits.extend(_number_edits(root, amendment.number))
+    edits.extend(_string_edits(root, amendment))
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
-    return text.rstrip("\n") + "\n" + appended
+    return text
 
 
 def _get(node: yaml.Node | None, key: str) -> yaml.Node | None:
@@ -76,7 +67,7 @@ def _get(node: yaml.Node | None, key: str) -> yaml.Node | None:
     return None
 
 
-def _insertion(mapping: yaml.MappingNode, text: str, item: str) -> tuple[int, int, str]:
+def _insertion(mapping: yaml.MappingNode, item: str) -> tuple[int, int, str]:
     """An edit that puts `item` (JSON, without braces) first into a mapping that has keys."""
     first = mapping.value[0][0].start_mark
     if mapping.flow_style:
@@ -90,18 +81,48 @@ def _outputs(root: yaml.MappingNode) -> Iterator[yaml.Node]:
         yield from outputs.value
 
 
-def _output_number_edits(root: yaml.MappingNode, number: int) -> Iterator[tuple[int, int, str]]:
+def _number_edits(root: yaml.MappingNode, number: int) -> Iterator[tuple[int, int, str]]:
+    build = _get(root, "build")
+    node = _named_in_context(root, _get(build, "number"))
+    if node is not None:
+        yield node.start_mark.index, node.end_mark.index, str(number)
+    elif isinstance(build, yaml.MappingNode) and build.value:
+        yield _insertion(build, f'"number": {number}')
+    elif build is not None:
+        yield build.start_mark.index, build.end_mark.index, f' {{"number": {number}}}'
+    else:
+        yield _insertion(root, f'"build": {{"number": {number}}}')
     for output in _outputs(root):
         node = _get(_get(output, "build"), "number")
         if node is not None:
             yield node.start_mark.index, node.end_mark.index, str(number)
 
 
-def _string_edits(root: yaml.MappingNode, suffix: str) -> Iterator[tuple[int, int, str]]:
+def _named_in_context(root: yaml.MappingNode, number: yaml.Node | None) -> yaml.Node | None:
+    """The value in the context that a number of ``${{ NAME }}`` stands for, because a build string may use it too."""
+    match = _VARIABLE.fullmatch(number.value) if isinstance(number, yaml.ScalarNode) else None
+    found = _get(_get(root, "context"), match.group(1)) if match else None
+    return found if isinstance(found, yaml.ScalarNode) else number
+
+
+def _string_edits(root: yaml.MappingNode, amendment: Amendment) -> Iterator[tuple[int, int, str]]:
+    """Edits that bring the new number into a ``build.string``: in place of the old one at its end, or after it.
+
+    One that ends in ``${{ build_number }}`` follows by itself.
+    """
     for holder in (root, *_outputs(root)):
         node = _get(_get(holder, "build"), "string")
-        if isinstance(node, yaml.ScalarNode):
-            yield node.start_mark.index, node.end_mark.index, json.dumps(node.value + suffix)
+        if not isinstance(node, yaml.ScalarNode):
+            continue
+        old = _get(_get(holder, "build"), "number") or _get(_get(root, "build"), "number")
+        ending = f"_{old.value if isinstance(old, yaml.ScalarNode) else 0}"
+        if amendment.number is not None and node.value.endswith(ending):
+            value = f"{node.value.removesuffix(ending)}_{amendment.number}"
+        elif amendment.string_suffix is not None:
+            value = node.value + amendment.string_suffix
+        else:
+            continue
+        yield node.start_mark.index, node.end_mark.index, json.dumps(value)
 
 
 def _source_edits(node: yaml.Node, base: Path) -> Iterator[tuple[int, int, str]]:
@@ -117,7 +138,7 @@ def _paths_below(node: yaml.Node | None, base: Path) -> Iterator[tuple[int, int,
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             if name.value == "path" and isinstance(value, yaml.ScalarNode):
-                if value.value.startswith(".."):
+                if ".." in value.value.split("/"):
                     yield value.start_mark.index, value.end_mark.index, json.dumps(f"{base}/{value.value}")
             elif name.value in ("then", "else"):
                 yield from _paths_below(value, base)

@@ -107,6 +107,12 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
         return None
 
 
+def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
+    """Every filename that staging or a target is known to hold."""
+    listings = [_pairs(forge.staging.entries()), *(_listing(forge, channel) for _, channel in forge.targets)]
+    return frozenset(filename for listing in listings for filename, _ in listing)
+
+
 def _listing(forge: ForgeOnDisk, channel: Channel) -> frozenset[tuple[str, str]]:
     """What a target lists, as (filename, sha256): now if it is local, else as it was when it was last asked."""
     if channel.is_local:

@@ -29,11 +29,11 @@ from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.numbers import free_number, same_series
+from wvforge_dagster.core.numbers import free_number, taken_numbers
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import TO_BUILD, UP_TO_DATE, Expected, State, Status, blockers
 from wvforge_dagster.orchestration.column_files import column_files
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_statuses, known_filenames
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock
@@ -130,12 +130,12 @@ def _make(
     try:
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             write = _both(stream, on_log)
-            number = _number(forge, status)
+            numbers = _numbers(forge, status)
             own = [make_view(forge.staging.path, column, work / "column")] if column else []
             for position, expected in enumerate(status.expected):
                 channels = ([siblings.url] if built else []) + own
                 place = _place(forge, work / str(position), channels)
-                package = build_output(_request(forge, variant, expected, number), place, write)
+                package = build_output(_request(forge, variant, expected, numbers), place, write)
                 built.append(package)
                 outcomes = _test(forge, expected, package, place, write)
                 tests += [(expected.output.name, outcome) for outcome in outcomes]
@@ -166,23 +166,17 @@ def _make(
     return Made(artifacts, status.reason, ran=True, tests=tuple(tests), seconds=seconds, log=log)
 
 
-def _number(forge: ForgeOnDisk, status: Status) -> dict[str, int]:
+def _numbers(forge: ForgeOnDisk, status: Status) -> dict[str, int]:
     """The build number for each output: all outputs of a recipe take the same."""
-    listed = [entry for _, channel in forge.targets if channel.is_local for entry in channel.entries()]
-    listed += forge.staging.entries()
-    taken: list[int] = []
-    wanted = max(expected.output.build_number for expected in status.expected)
-    for expected in status.expected:
-        output = expected.output
-        taken += [
-            entry.build_number
-            for entry in listed
-            if entry.name == output.name
-            and entry.version == output.version
-            and same_series(entry.build, output.build_string)
-        ]
-    number = free_number(wanted, taken)
-    return {expected.output.name: number for expected in status.expected}
+    filenames = known_filenames(forge)
+    outputs = [expected.output for expected in status.expected]
+    taken = [
+        number
+        for output in outputs
+        for number in taken_numbers(output.name, output.version, output.build_string, output.build_number, filenames)
+    ]
+    number = free_number(max(output.build_number for output in outputs), taken)
+    return {output.name: number for output in outputs}
 
 
 def _request(

@@ -1,0 +1,73 @@
+"""Building recipes of a small forge without its orchestration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from small_forge import SmallForge
+from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage, build_output
+from wvforge_dagster.build.process import ChildLimits
+from wvforge_dagster.core.artifact import Record
+from wvforge_dagster.core.digest import digest, input_parts
+from wvforge_dagster.core.recipe import Output
+
+GENEROUS = ChildLimits(seconds=120)
+
+
+class Builder:
+    """Builds outputs of `forge`, each in a folder of its own, and keeps the lines of their logs."""
+
+    def __init__(self, forge: SmallForge, limits: ChildLimits = GENEROUS) -> None:
+        self.forge = forge
+        self.limits = limits
+        self.lines: list[str] = []
+        self._count = 0
+
+    def place(self, **changed: Any) -> BuildPlace:
+        self._count += 1
+        folder = self.forge.root / "work" / str(self._count)
+        folder.mkdir(parents=True)
+        files = tuple(sorted(self.forge.root.glob("variants*.yaml")))
+        place = BuildPlace(folder, self.forge.root / "engine-cache", (), files, "linux-64", self.limits)
+        return replace(place, **changed)
+
+    def build(self, name: str, output: Output | None = None, *, partition: str = "", **request: Any) -> BuiltPackage:
+        """Build the only output of the recipe of `name`, or `output` of it."""
+        output = output or self.forge.output(name)
+        parts = input_parts(output, files={}, sources={}, local_packages={}, platform="linux-64")
+        record = Record(name, partition, digest(parts), parts, output.build_number)
+        path = self.forge.root / f"pkgs/{name}/recipe/recipe.yaml"
+        place = request.pop("place", None) or self.place()
+        return build_output(BuildRequest(path, output, record, **request), place, self.on_log)
+
+    def on_log(self, level: str, line: str) -> None:
+        self.lines.append(f"{level}: {line}")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether `condition` came true in this time."""
+    import time
+
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def read_pid(path: Path) -> int:
+    """The process id that a script writes to `path`; waits for it."""
+    assert wait_until(lambda: path.exists() and path.read_text().strip().isdigit()), f"{path} was not written"
+    return int(path.read_text())

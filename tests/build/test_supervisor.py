@@ -1,0 +1,161 @@
+"""The supervisor, run as the script that it is, over shell scripts that try to outlive it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build.places import is_running, read_pid, wait_until
+from wvforge_dagster.build import supervisor
+
+# Each writes the id of a process that would run for long, and waits.
+TREES = {
+    "child": "sleep 300 & echo $! > pid; wait",
+    "grandchild": "sh -c 'sleep 300 & echo $! > pid; wait'",
+    "orphan": "(sleep 300 & echo $! > pid) ; sleep 300",
+    "setsid": "setsid sh -c 'echo $$ > pid; exec sleep 300' & sleep 300",
+    "nohup": "nohup sh -c 'echo $$ > pid; sleep 300; true' > /dev/null 2>&1 & sleep 300",
+    "ignores": "sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; sleep 300; sleep 300' & sleep 300",
+    "daemon": "setsid nohup sh -c 'sleep 300 & echo $! > pid' > /dev/null 2>&1; sleep 300",
+}
+
+
+class Supervised:
+    """Supervisors started in `folder`; whatever is left of them is ended with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, command: list[str], *, deadline: float = 60, memory: int = 0) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-I", supervisor.__file__, str(deadline), str(memory), "--", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        self._started.append(child)
+        return child
+
+    def shell(self, script: str, *, deadline: float = 60, memory: int = 0) -> subprocess.Popen[bytes]:
+        return self.start(["sh", "-c", script], deadline=deadline, memory=memory)
+
+    def pid(self) -> int:
+        return read_pid(self.folder / "pid")
+
+    def close(self) -> None:
+        for child in self._started:
+            if child.poll() is None:
+                child.kill()
+            child.wait(30)
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
+    made = Supervised(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 99])
+def test_the_commands_exit_status_is_passed_through(supervised: Supervised, status: int) -> None:
+    assert supervised.shell(f"exit {status}").wait(30) == status
+
+
+def test_a_commands_death_of_a_signal_is_its_exit_status(supervised: Supervised) -> None:
+    assert supervised.shell("kill -SEGV $$").wait(30) == 128 + signal.SIGSEGV
+
+
+def test_what_the_command_prints_is_passed_through(supervised: Supervised) -> None:
+    printed, _ = supervised.shell("echo out; echo err >&2").communicate(timeout=30)
+    assert printed == b"out\nerr\n"
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_sigterm_ends_the_whole_tree(supervised: Supervised, tree: str) -> None:
+    child = supervised.shell(TREES[tree])
+    pid = supervised.pid()
+    child.terminate()
+    assert child.wait(15) == supervisor.ENDED
+    assert wait_until(lambda: not is_running(pid), 2)
+
+
+@pytest.mark.parametrize("tree", ["grandchild", "setsid", "ignores"])
+def test_the_end_of_its_parent_ends_the_whole_tree(supervised: Supervised, tree: str) -> None:
+    child = supervised.shell(TREES[tree])
+    pid = supervised.pid()
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(15) == supervisor.ENDED
+    assert wait_until(lambda: not is_running(pid), 2)
+
+
+@pytest.mark.parametrize("tree", ["grandchild", "setsid", "nohup", "daemon"])
+def test_kill_9_of_its_parent_ends_the_whole_tree(tmp_path: Path, tree: str) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys, time\n"
+            "subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True)\n"
+            "time.sleep(300)\n",
+            *(sys.executable, "-I", supervisor.__file__, "60", "0", "--", "sh", "-c", TREES[tree]),
+        ],
+        cwd=tmp_path,
+    )
+    pid = read_pid(tmp_path / "pid")
+    assert is_running(pid)
+    parent.kill()
+    parent.wait(30)
+    assert wait_until(lambda: not is_running(pid), 15)
+
+
+@pytest.mark.parametrize("tree", ["child", "setsid", "ignores"])
+def test_the_deadline_ends_the_whole_tree(supervised: Supervised, tree: str) -> None:
+    child = supervised.shell(TREES[tree], deadline=1)
+    pid = supervised.pid()
+    assert child.wait(20) == supervisor.DEADLINE
+    assert wait_until(lambda: not is_running(pid), 2)
+
+
+def test_too_much_memory_in_any_process_of_the_tree_ends_it(supervised: Supervised) -> None:
+    hog = "import os, time; open('pid', 'w').write(str(os.getpid())); held = b'x' * (200 << 20); time.sleep(300)"
+    child = supervised.start(["setsid", "-w", sys.executable, "-c", hog], memory=100 << 20)
+    pid = supervised.pid()
+    assert child.wait(20) == supervisor.MEMORY
+    assert wait_until(lambda: not is_running(pid), 2)
+
+
+def test_memory_below_the_limit_is_no_fault(supervised: Supervised) -> None:
+    child = supervised.start([sys.executable, "-c", "import time; time.sleep(1.2)"], memory=1 << 30)
+    assert child.wait(30) == 0
+
+
+@pytest.mark.parametrize("tree", ["orphan", "setsid", "daemon"])
+def test_what_the_command_leaves_behind_is_ended_with_it(supervised: Supervised, tree: str) -> None:
+    script = TREES[tree].rsplit("sleep 300", 1)[0] + "while ! test -s pid; do sleep 0.05; done; exit 7"
+    child = supervised.shell(script)
+    pid = supervised.pid()
+    assert child.wait(20) == 7
+    assert wait_until(lambda: not is_running(pid), 2)
+
+
+def test_nobody_can_hold_the_output_open_once_the_command_is_done(supervised: Supervised) -> None:
+    printed, _ = supervised.shell("setsid sleep 300 & echo done").communicate(timeout=20)
+    assert printed == b"done\n"
+
+
+def test_the_memory_of_processes_that_are_gone_is_none() -> None:
+    assert supervisor.resident([2**22 + 1]) == 0
+    assert supervisor.resident([os.getpid()]) > 1 << 20
