@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
 from small_forge import SmallForge
 
 # The machine may be busy with something else: how long an example takes says nothing.

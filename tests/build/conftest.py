@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from small_forge import SmallForge
 
 from build.places import Builder
-from small_forge import SmallForge
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from small_forge import SmallForge
+
 from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage, build_output
 from wvforge_dagster.build.process import ChildLimits
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Record
 from wvforge_dagster.core.digest import digest, input_parts
 from wvforge_dagster.core.recipe import Output
@@ -31,7 +34,10 @@ class Builder:
         folder = self.forge.root / "work" / str(self._count)
         folder.mkdir(parents=True)
         files = tuple(sorted(self.forge.root.glob("variants*.yaml")))
-        place = BuildPlace(folder, self.forge.root / "engine-cache", (), files, "linux-64", self.limits)
+        # Without any channel, the engine's tests would turn to conda-forge.
+        empty = FolderChannel(self.forge.root / "empty-channel")
+        empty.create()
+        place = BuildPlace(folder, self.forge.root / "engine-cache", (empty.url,), files, "linux-64", self.limits)
         return replace(place, **changed)
 
     def build(self, name: str, output: Output | None = None, *, partition: str = "", **request: Any) -> BuiltPackage:
@@ -49,8 +55,6 @@ class Builder:
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether `condition` came true in this time."""
-    import time
-
     limit = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > limit:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from small_forge import SmallForge
+
 from wvforge_dagster.build.render import RenderedForge, find_recipes
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.recipe import BrokenRecipe, Recipe

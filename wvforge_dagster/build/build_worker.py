@@ -51,9 +51,13 @@ def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     recipe = engine.Stage0Recipe.from_file(request["recipe"])
     config = engine.VariantConfig.from_files(request["variants"]) if request["variants"] else engine.VariantConfig({})
     render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
-    for rendered in recipe.render(config, render_config):
-        values = {key: str(value) for key, value in rendered.variant.items() if key != "target_platform"}
-        if rendered.recipe.package.name == request["output"] and values == request["variant"]:
+    candidates = recipe.render(config, render_config)
+    # An exact pin of a sibling is in the variant too, and its build number may have been raised since.
+    passed_over = {"target_platform", *(rendered.recipe.package.name for rendered in candidates)}
+    wanted = {key: value for key, value in request["variant"].items() if key not in passed_over}
+    for rendered in candidates:
+        values = {key: str(value) for key, value in rendered.variant.items() if key not in passed_over}
+        if rendered.recipe.package.name == request["output"] and values == wanted:
             return rendered
     raise RuntimeError("the recipe or a variant file was changed while it was being built; build it again")
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wvforge_dagster.build.amend import Amendment, amend
 from wvforge_dagster.build.inspect import inspect_package
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
@@ -179,12 +181,21 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
     """A copy of the recipe's folder with the amended recipe: what is changed while it is built does not get in."""
     source = request.recipe.parent
     target = folder / "recipe"
-    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git", "output"))
+
+    def left_out(current: str, names: list[str]) -> set[str]:
+        """Caches, and the folder that is copied into, if it lies in the recipe's own."""
+        return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in folder.parents}
+
+    shutil.copytree(source, target, symlinks=True, ignore=left_out)
     amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source)
     path = target / request.recipe.name
     text = path.read_text(encoding="utf-8")
     path.unlink()
-    path.write_text(amend(text, amendment), encoding="utf-8")
+    try:
+        path.write_text(amend(text, amendment), encoding="utf-8")
+    except (yaml.YAMLError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise BuildFailed(Failure(FailureClass.RENDER, f"{request.recipe}: is not plain YAML: {words}")) from None
     return path
 
 

@@ -79,6 +79,9 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
         return _failed(FailureClass.SOLVE, f"cannot be solved: {_solver_words(log)}", log.lines)
     if "script failed" in text.lower():
         return _failed(FailureClass.SCRIPT, _script_reason(log), log.script or log.lines)
+    if "package content tests" in text:
+        # The engine runs these before it writes the package, whatever it is told of tests.
+        return _failed(FailureClass.TEST, f"test package_contents failed: {text.split(': ', 1)[-1]}", log.lines)
     if log.span.startswith("Fetching source"):
         return _failed(FailureClass.FETCH, f"source: {text}", log.lines)
     return _failed(FailureClass.OTHER, text, log.lines)

@@ -236,5 +236,5 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
     failure = evidence.failures.get(identity)
     why = f"not yet in {', '.join(lacking)}"
     if failure is not None and failure.failure_class is FailureClass.UPLOAD:
-        why = f"{why}: {failure.reason}"
+        why = f"not published: {failure.reason}"
     return Status(identity, State.STAGED, why, expected, holding)

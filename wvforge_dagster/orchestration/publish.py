@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wvforge_dagster.channels.protocol import ChannelEntry
@@ -48,8 +47,9 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
         try:
             entries.append((channel.label, tuple(channel.publish(files))))
         except ForgeError as fault:
-            faults.append(f"{channel.label}: {fault}")
-    faults += [f"{label}: {fault}" for label, fault in refresh(forge, (channel for _, channel in targets)).items()]
+            faults.append(_with_label(fault, channel.label))
+    unread = refresh(forge, (channel for _, channel in targets))
+    faults += [_with_label(fault, label) for label, fault in unread.items()]
     if faults:
         reason = "; ".join(dict.fromkeys(faults))
         keep_failure(forge, identity, Failure(FailureClass.UPLOAD, reason, input_digest=status.input_digest))
@@ -66,5 +66,6 @@ def _staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
     return file
 
 
-def labels(entries: Iterable[tuple[str, tuple[ChannelEntry, ...]]]) -> tuple[str, ...]:
-    return tuple(label for label, _ in entries)
+def _with_label(fault: ForgeError, label: str) -> str:
+    text = str(fault)
+    return text if text.startswith(label) else f"{label}: {text}"

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from wvforge_dagster.build.reasons import EngineLog, why_build_failed, why_test_failed
+from wvforge_dagster.core.failure import FailureClass
+
+SCRIPT = "Running build script"
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def send(self, event: str, **values: str) -> None:
+        self.lines.append(values["line"])
+
+
+@dataclass
+class Line:
+    message: str
+    span: str | None = SCRIPT
+    level: str = "info"
+
+
+def log_of(*lines: str, span: str | None = SCRIPT) -> EngineLog:
+    log = EngineLog(Sink())  # type: ignore[arg-type]
+    for line in lines:
+        log.on_log(Line(line, span))
+    return log
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            ["+ cmake -G Ninja", "CMake Error: no generator", "+ make", "main.cu:3: error: oops", "ninja: stopped"],
+            "build script failed at `make`: main.cu:3: error: oops",
+        ),
+        (["+ true", "all is well"], "build script failed at `true`: all is well"),
+        (["sh: 1: nvcc: command not found", "goodbye"], "build script failed: sh: 1: nvcc: command not found"),
+        (["++ inner", "ValueError: x"], "build script failed at `inner`: ValueError: x"),
+        (["+ make"], "build script failed at `make`"),
+        ([], "build script failed"),
+    ],
+)
+def test_a_failed_script_is_told_by_its_last_command_and_its_last_error(lines: list[str], reason: str) -> None:
+    found = why_build_failed(RuntimeError("Script failed to execute: Script failed"), log_of(*lines))
+    assert found["failure_class"] == FailureClass.SCRIPT
+    assert found["reason"] == reason
+
+
+def test_the_last_thirty_lines_of_the_script_are_the_details() -> None:
+    log = log_of(*(f"line {i}" for i in range(100)))
+    log.on_log(Line("what the engine says after it", "Packaging"))
+    details = why_build_failed(RuntimeError("Script failed"), log)["details"]
+    assert [*details.splitlines()] == [f"line {i}" for i in range(70, 100)]
+
+
+def test_a_reason_of_an_endless_line_is_cut() -> None:
+    found = why_build_failed(RuntimeError("Script failed"), log_of("+ " + "x" * 9999, "error: " + "y" * 9999))
+    assert len(found["reason"]) < 500
+
+
+def test_a_fault_while_fetching_is_one_of_the_source() -> None:
+    found = why_build_failed(RuntimeError("checksum mismatch"), log_of("get it", span="Fetching source code"))
+    assert (found["failure_class"], found["reason"]) == (FailureClass.FETCH, "source: checksum mismatch")
+
+
+def test_any_other_fault_is_said_in_the_engines_words() -> None:
+    found = why_build_failed(RuntimeError("Build error: disk is full"), log_of())
+    assert (found["failure_class"], found["reason"]) == (FailureClass.OTHER, "disk is full")
+
+
+def test_a_failed_test_is_told_without_what_the_engine_says_around_it() -> None:
+    output = [
+        "Testing commands:\n+ python -c 'import a'\nModuleNotFoundError: No module named 'a'\n",
+        "failed to run test",
+    ]
+    found = why_test_failed(output, log_of(), "python", {})
+    assert found["failure_class"] == FailureClass.TEST
+    assert found["reason"] == "test python failed at `python -c 'import a'`: ModuleNotFoundError: No module named 'a'"
+
+
+def test_a_test_that_says_nothing_still_has_a_reason() -> None:
+    assert why_test_failed([], log_of(), "script", {})["reason"] == "test script failed: no output"
+
+
+def test_every_line_of_a_message_is_passed_on() -> None:
+    sink = Sink()
+    EngineLog(sink).on_log(Line("one\n\n two"))  # type: ignore[arg-type]
+    assert sink.lines == ["one", " two"]
+
+
+def test_the_channels_and_specs_of_the_last_solve_are_kept() -> None:
+    log = log_of("Channels:", "  - file:///a", "  - file:///b", "Specs:", "  - cmake >=3", "Solving", "  - not a spec")
+    assert (log.channels, log.specs) == (["file:///a", "file:///b"], ["cmake >=3"])
