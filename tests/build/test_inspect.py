@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rattler_build as engine
 
 from build.places import Builder
 from wvforge_dagster.build.inspect import inspect_package, read_environments
@@ -21,8 +22,6 @@ def test_another_tools_package_has_a_content_and_no_record(builder: Builder) -> 
     builder.forge.package("a", more="extra: {wvforge: {version: 99, mine: true}}\n")
     place = builder.place()
     path = builder.forge.root / "pkgs/a/recipe/recipe.yaml"
-    import rattler_build as engine
-
     result = engine.Stage0Recipe.from_file(path).run_build(
         output_dir=place.folder, channels=[], tool_config=engine.ToolConfiguration(test_strategy="skip")
     )[0]

@@ -70,7 +70,7 @@ def test_a_fault_while_fetching_is_one_of_the_source() -> None:
 
 
 def test_any_other_fault_is_said_in_the_engines_words() -> None:
-    found = why_build_failed(RuntimeError("Build error: disk is full"), log_of())
+    found = why_build_failed(RuntimeError("BuildError: disk is full"), log_of())
     assert (found["failure_class"], found["reason"]) == (FailureClass.OTHER, "disk is full")
 
 

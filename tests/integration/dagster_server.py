@@ -19,7 +19,7 @@ from integration.process_tree import end_tree
 from integration.waiting import wait_until
 
 REPOSITORY = "__repository__"
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 
 

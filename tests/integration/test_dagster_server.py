@@ -78,7 +78,7 @@ def test_a_materialization_carries_what_was_built(served: Served) -> None:
 
 def test_a_backfill_of_one_column_builds_and_publishes_what_became_stale(served: Served) -> None:
     column, other = ("13.0|3.12", "13.0|3.13"), ("13.2|3.12", "13.2|3.13")
-    served.forge.mend("cu-b", "mkdir -p $PREFIX/share", "mkdir -p $PREFIX/share # said differently")
+    served.forge.mend("cu-b", "- echo ${{", "- echo built for ${{")
     before = states(served.forge.root)
     assert {before["cu-b", partition] for partition in COLUMNS} == {"stale"}
     reload_location(served.server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from wvforge_dagster.core.errors import ForgeError
@@ -29,3 +30,18 @@ def assemble_upstream(forge: ForgeOnDisk, on_event: Callable[[UpstreamEvent], No
     return assemble(
         forge.root / manifest, forge.root / folder, forge.root / "sources", forge.output / "work" / "upstream", on_event
     )
+
+
+def explain_missing(forge: ForgeOnDisk, reason: str) -> str:
+    """The reason of a failed solve, with why this machine could not give the embedded channel what is missing in it."""
+    for channel in forge.forge.channels:
+        if not isinstance(channel, FileChannel):
+            continue
+        try:
+            missing = json.loads((forge.root / channel.file / "missing.json").read_text(encoding="utf-8"))
+            for item in missing:
+                if f"{item['name']} {item['spec']}" in reason:
+                    return f"{reason} {item['reason']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return reason

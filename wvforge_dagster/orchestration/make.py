@@ -33,6 +33,7 @@ from wvforge_dagster.core.numbers import free_number, taken_numbers
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import TO_BUILD, UP_TO_DATE, Expected, State, Status, blockers
 from wvforge_dagster.orchestration.column_files import column_files
+from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_statuses, known_filenames
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
@@ -94,6 +95,8 @@ def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, forc
             made = _make(forge, variant, status, column_files(forge, variant, statuses), on_log)
         except MakeFailed as failed:
             failure = replace(failed.failure, input_digest=status.input_digest)
+            if failure.failure_class is FailureClass.SOLVE:
+                failure = replace(failure, reason=explain_missing(forge, failure.reason))
             keep_failure(forge, identity, failure)
             raise MakeFailed(failure, failed.tests) from None
         forget_failure(forge, identity)
