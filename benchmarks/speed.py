@@ -57,7 +57,9 @@ def main() -> None:
     for name, value, unit in rows:
         print(f"{name:<{width}}  {value:>8.2f} {unit}")
     if options.json:
-        options.json.write_text(json.dumps({name: {"value": value, "unit": unit} for name, value, unit in rows}, indent=2))
+        options.json.write_text(
+            json.dumps({name: {"value": value, "unit": unit} for name, value, unit in rows}, indent=2)
+        )
 
 
 Row = tuple[str, float, str]

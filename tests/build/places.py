@@ -71,7 +71,8 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def read_pid(path: Path) -> int:
+def read_pid(path: Path, seconds: float = 30.0) -> int:
     """The process id that a script writes to `path`; waits for it."""
-    assert wait_until(lambda: path.exists() and path.read_text().strip().isdigit()), f"{path} was not written"
+    written = wait_until(lambda: path.exists() and path.read_text().strip().isdigit(), seconds)
+    assert written, f"{path} was not written"
     return int(path.read_text())

@@ -53,7 +53,7 @@ def with_recipe(section: str, **values: Any) -> dict[str, Any]:
         (with_recipe("requirements", host=["python", "cmake >=4"]), "requirements.host: cmake >=3 -> cmake >=4"),
         (with_recipe("requirements", host=["python"]), "requirements.host: -cmake >=3"),
         (with_recipe("requirements", host=["cmake >=3", "python"]), "requirements.host: order"),
-        (with_recipe("about", summary=None), "about.summary: text -> none"),
+        (with_recipe("about", summary=None), "about.summary: text -> null"),
     ],
 )
 def test_a_change_is_said_in_words(new: dict[str, Any], words: str) -> None:

@@ -29,18 +29,25 @@ def test_a_taken_number_is_raised_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "filename", "taken"),
+    ("build", "number", "filename", "taken"),
     [
-        ("py312h1a2b3c4_0", "cumm-1.0-py312h1a2b3c4_3.conda", [3]),
-        ("py312h1a2b3c4_0", "cumm-1.0-py312h1a2b3c4_3.tar.bz2", [3]),
-        ("py312h1a2b3c4_0", "cumm-1.0-py311h1a2b3c4_0.conda", []),
-        ("py312h1a2b3c4_0", "cumm-1.1-py312h1a2b3c4_0.conda", []),
-        ("py312h1a2b3c4_0", "other-cumm-1.0-py312h1a2b3c4_0.conda", []),
-        ("custom", "cumm-1.0-custom.conda", [7]),
-        ("custom", "cumm-1.0-custom_8.conda", [8]),
-        ("cuda126_0", "cumm-1.0-cuda128_0.conda", []),
-        ("cuda126_0", "no-package", []),
+        ("py312h1a2b3c4_0", 0, "cumm-1.0-py312h1a2b3c4_3.conda", [3]),
+        ("py312h1a2b3c4_0", 0, "cumm-1.0-py312h1a2b3c4_0.conda", [0]),
+        ("py312h1a2b3c4_5", 5, "cumm-1.0-py312h1a2b3c4_3.tar.bz2", [3]),
+        ("py312h1a2b3c4_0", 0, "cumm-1.0-py311h1a2b3c4_0.conda", []),
+        ("py312h1a2b3c4_0", 0, "cumm-1.1-py312h1a2b3c4_0.conda", []),
+        ("py312h1a2b3c4_0", 0, "other-cumm-1.0-py312h1a2b3c4_0.conda", []),
+        ("custom", 7, "cumm-1.0-custom.conda", [7]),
+        ("custom", 7, "cumm-1.0-custom_8.conda", [8]),
+        ("cuda_126", 0, "cumm-1.0-cuda_126.conda", [0]),
+        ("cuda_126", 0, "cumm-1.0-cuda_126_1.conda", [1]),
+        ("cuda_126", 0, "cumm-1.0-cuda_128.conda", []),
+        ("cuda126_0", 0, "cumm-1.0-cuda128_0.conda", []),
+        ("a.c_0", 0, "cumm-1.0-abc_4.conda", []),
+        ("cuda126_0", 0, "no-package", []),
     ],
 )
-def test_a_number_is_taken_by_a_package_of_the_same_variant(build: str, filename: str, taken: list[int]) -> None:
-    assert taken_numbers("cumm", "1.0", build, 7, [filename]) == taken
+def test_a_number_is_taken_by_a_package_of_the_same_variant(
+    build: str, number: int, filename: str, taken: list[int]
+) -> None:
+    assert taken_numbers("cumm", "1.0", build, number, [filename]) == taken

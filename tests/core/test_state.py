@@ -4,7 +4,7 @@ import pytest
 
 from core.values import TARGET, World, output, recipe
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.recipe import BrokenRecipe
+from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
 from wvforge_dagster.core.state import RecipeFiles
 
 SCRIPT = Failure(FailureClass.SCRIPT, "build script failed", log="logs/a.log")
@@ -113,6 +113,34 @@ def test_a_failure_is_shown_with_its_log_until_the_inputs_change() -> None:
     assert (status.state.value, status.reason, status.log) == ("failed", "build script failed", "logs/a.log")
     world.edit(recipe("a", output("a", script="fixed")))
     assert world.state("a") == "missing"
+
+
+def test_a_failed_test_is_shown_until_the_test_or_what_it_runs_with_changes() -> None:
+    def tested(script: str) -> Recipe:
+        made = output("b", run=["a"])
+        made.rendered["tests"] = [{"script": [script]}]
+        return recipe("b", made)
+
+    world = World(recipe("a"), tested("false"))
+    world.build("a")
+    world.fail("b", failure=Failure(FailureClass.TEST, "test script failed"))
+    assert world.state("b") == "failed"
+    world.edit(tested("true"))
+    assert world.state("b") == "missing"
+    world.edit(tested("false"))
+    assert world.state("b") == "failed"
+    world.edit(recipe("a", output("a", script="make")))
+    world.build("a")
+    assert world.state("b") == "missing"
+
+
+def test_a_changed_test_makes_no_package_stale() -> None:
+    world = chain()
+    world.build_all()
+    changed = output("a")
+    changed.rendered["tests"] = [{"script": ["true"]}]
+    world.edit(recipe("a", changed))
+    assert world.state("a") == "published"
 
 
 def test_a_failure_of_an_older_attempt_does_not_hide_a_package_that_is_up_to_date() -> None:

@@ -95,6 +95,16 @@ class Browser:
 
         wait_until(f"{xpath} can be clicked", ask, seconds=seconds)
 
+    def wait_until_still(self, *, seconds: float = PAGE_SECONDS) -> None:
+        """Wait until the page is drawn: three pictures in a row are the same."""
+        last: list[str] = []
+
+        def ask() -> bool:
+            last.append(self.driver.get_screenshot_as_base64())
+            return len(last) >= 3 and last[-1] == last[-2] == last[-3]
+
+        wait_until("page is drawn to its end", ask, seconds=seconds, every=0.5)
+
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(str(path)), f"no screenshot at {path}"

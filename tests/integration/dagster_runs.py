@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from integration.dagster_server import REPOSITORY, DagsterServer
@@ -19,26 +19,27 @@ def asset_key(name: str) -> dict[str, list[str]]:
 def launch_run(server: DagsterServer, assets: Iterable[str], partition: str | None = None) -> str:
     """Launch one run that materializes these assets, with their checks, as the UI does; returns its id."""
     names = list(assets)
-    checks = [
-        {"assetKey": asset_key(name), "name": check} for name in names for check in check_names(server, name)
-    ]
+    checks = [{"assetKey": asset_key(name), "name": check} for name in names for check in check_names(server, name)]
     tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    selector = {
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [asset_key(name) for name in names],
+        "assetCheckSelection": checks,
+    }
+    return _launch(server, selector, tags)
+
+
+def launch_job(server: DagsterServer, job: str) -> str:
+    """Launch one run of a job that has no partitions; returns its id."""
+    return _launch(server, {"jobName": job}, [])
+
+
+def _launch(server: DagsterServer, selector: Mapping[str, Any], tags: list[dict[str, str]]) -> str:
+    where = {"repositoryName": REPOSITORY, "repositoryLocationName": server.location}
     answer = server.ask(
         """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
              __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }""",
-        {
-            "params": {
-                "selector": {
-                    "jobName": "__ASSET_JOB",
-                    "repositoryName": REPOSITORY,
-                    "repositoryLocationName": server.location,
-                    "assetSelection": [asset_key(name) for name in names],
-                    "assetCheckSelection": checks,
-                },
-                "mode": "default",
-                "executionMetadata": {"tags": tags},
-            }
-        },
+        {"params": {"selector": {**selector, **where}, "mode": "default", "executionMetadata": {"tags": tags}}},
     )["launchRun"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
     return str(answer["run"]["runId"])

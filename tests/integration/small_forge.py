@@ -71,9 +71,7 @@ def make_small_forge(root: Path) -> SmallForge:
     """Write the forge into a new folder."""
     root.mkdir(parents=True)
     (root / "forge.yaml").write_text("channels: []\n", encoding="utf-8")
-    (root / "variants.yaml").write_text(
-        'python: ["3.12", "3.13"]\ncuda_version: ["13.0", "13.2"]\n', encoding="utf-8"
-    )
+    (root / "variants.yaml").write_text('python: ["3.12", "3.13"]\ncuda_version: ["13.0", "13.2"]\n', encoding="utf-8")
     forge = SmallForge(root)
     for package, recipe in RECIPES.items():
         forge.write(package, recipe)

@@ -22,9 +22,7 @@ def _succeeds(project: ProjectCopy, *command: str) -> str:
 
 
 def test_definitions_are_valid(project: ProjectCopy) -> None:
-    assert "Validation successful for code location wvforge" in _succeeds(
-        project, "dagster", "definitions", "validate"
-    )
+    assert "Validation successful for code location wvforge" in _succeeds(project, "dagster", "definitions", "validate")
     assert "All definitions loaded successfully" in _succeeds(project, "dg", "check", "defs")
 
 
@@ -53,9 +51,7 @@ def test_one_column_of_a_package_is_launched_with_dg(project: ProjectCopy) -> No
 
 def test_packages_are_materialized_with_dagster(project: ProjectCopy) -> None:
     _succeeds(project, "dagster", "asset", "materialize", "-m", MODULE, "--select", "lib-a")
-    _succeeds(
-        project, "dagster", "asset", "materialize", "-m", MODULE, "--select", "cu-b", "--partition", "13.2|3.13"
-    )
+    _succeeds(project, "dagster", "asset", "materialize", "-m", MODULE, "--select", "cu-b", "--partition", "13.2|3.13")
     found = states(project.forge.root)
     assert found["lib-a", None] in ("staged", "published")
     assert found["cu-b", "13.2|3.13"] == "staged"

@@ -60,6 +60,7 @@ def test_a_materialization_carries_what_was_built(served: Served) -> None:
     shown = latest_metadata(served.server, "cu-b", "13.2|3.12")
     assert shown["filename"] == row["filename"]
     assert shown["sha256"] == row["sha256"]
+    assert shown["decision"].startswith("built, because: never built")
     assert shown["version"] == "2.0"
     assert shown["subdir"] == "linux-64"
     assert shown["filename"] == f"cu-b-2.0-{shown['build string']}.conda"

@@ -22,9 +22,7 @@ class Registry:
         self.folder = folder
         folder.mkdir()
 
-    def wheel(
-        self, name: str, version: str, files: Mapping[str, str], tag: str = "py3-none-any"
-    ) -> dict[str, str]:
+    def wheel(self, name: str, version: str, files: Mapping[str, str], tag: str = "py3-none-any") -> dict[str, str]:
         """Add a wheel; returns its file name with its digest."""
         path = self.folder / f"{name}-{version}-{tag}.whl"
         info = f"{name}-{version}.dist-info"
@@ -32,9 +30,7 @@ class Registry:
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
         }
-        lines = [
-            f"{file},sha256={_record_digest(text)},{len(text.encode())}\n" for file, text in contents.items()
-        ]
+        lines = [f"{file},sha256={_record_digest(text)},{len(text.encode())}\n" for file, text in contents.items()]
         record = "".join([*lines, f"{info}/RECORD,,\n"])
         with zipfile.ZipFile(path, "w") as archive:
             for file, text in (contents | {f"{info}/RECORD": record}).items():

@@ -41,9 +41,7 @@ class Place:
 
     def assemble(self, events: list[UpstreamEvent] | None = None) -> UpstreamReport:
         told = [] if events is None else events
-        return assemble(
-            self.write(), self.channel, self.folder / "sources", self.folder / "work", told.append
-        )
+        return assemble(self.write(), self.channel, self.folder / "sources", self.folder / "work", told.append)
 
     def repodata(self) -> set[str]:
         return {
@@ -76,9 +74,7 @@ def test_what_the_manifest_lists_is_made_and_can_be_solved(place: Place, registr
 
     pure = registry.wheel("pure_one", "1.0", {"pure_one.py": "VALUE = 1\n"})
     place.manifest["wheels"] = [{"pip": "pure-one==1.0", "sha256": pure, "add": ["tool"]}]
-    place.manifest["sources"] = [
-        {"pip": "src==3.0", "sha256": registry.source("src", "3.0", {"pyproject.toml": ""})}
-    ]
+    place.manifest["sources"] = [{"pip": "src==3.0", "sha256": registry.source("src", "3.0", {"pyproject.toml": ""})}]
     report = place.assemble()
     assert report.made == ("meta-1-0.conda", "pure-one-1.0-py_0.conda", "src-3.0.tar.gz", "tool-2.0-0.conda")
     assert report.kept == report.missing == ()

@@ -23,9 +23,7 @@ def test_the_manifest_covers_every_python_and_cuda_of_the_variants() -> None:
     manifest = load_manifest(FORGE / "upstream.yaml")
     variants = yaml.safe_load((FORGE / "variants.yaml").read_text())
     assert list(manifest.interpreters) == variants["python"]
-    assert [tree.version for tree in manifest.trees if tree.name == "cuda-version"] == variants[
-        "cuda_version"
-    ]
+    assert [tree.version for tree in manifest.trees if tree.name == "cuda-version"] == variants["cuda_version"]
 
 
 def test_every_source_of_a_recipe_is_fetched_with_the_same_digest() -> None:

@@ -60,9 +60,7 @@ def test_text_is_replaced_links_are_made_and_patterns_left_out(registry: Registr
     assert files_of(tree) == ["lib/a.so", "lib/a.so.1", "p"]
 
 
-def test_text_that_is_not_there_is_a_fault_that_names_package_and_file(
-    registry: Registry, tmp_path: Path
-) -> None:
+def test_text_that_is_not_there_is_a_fault_that_names_package_and_file(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(ForgeError, match="tool: p: the text to be replaced is not there: 'lib64'"):
         lay_out(registry, tmp_path, {"d/p": "lib"}, layout={"d/": ""}, replace={"p": {"lib64": "lib"}})
 

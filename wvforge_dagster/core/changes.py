@@ -47,7 +47,13 @@ def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
-            yield from _leaves(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+            place = f"{where}.{key}" if where else key
+            if key in old and key in new:
+                yield from _leaves(old[key], new[key], place)
+            else:
+                yield f"{place}: {_shown(old[key]) if key in old else 'none'} -> " + (
+                    _shown(new[key]) if key in new else "none"
+                )
     elif isinstance(old, str) and isinstance(new, str) and ("\n" in old or "\n" in new):
         before, after = old.splitlines(), new.splitlines()
         same = next(
@@ -70,7 +76,7 @@ def _leaves(old: Any, new: Any, where: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value).replace("\n", "\\n").replace("\r", "\\r")
+    text = "null" if value is None else str(value).replace("\n", "\\n").replace("\r", "\\r")
     return text if len(text) <= 60 else text[:57] + "..."
 
 

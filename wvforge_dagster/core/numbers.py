@@ -17,19 +17,18 @@ def taken_numbers(name: str, version: str, build: str, number: int, filenames: I
 
     Args:
         build: the build string that the recipe gives it, such as ``py312h1a2b3c4_0``. Its series is all build strings that
-            differ in the number at the end only.
-        number: the build number that the recipe gives it; a build string without a number stands for this one.
+            differ in the number at the end only; one without the number stands for it, and gets others appended.
+        number: the build number that the recipe gives it.
         filenames: what the channels hold, such as ``cumm-0.7.11-py312h1a2b3c4_3.conda``.
     """
+    series = build.removesuffix(f"_{number}")
     taken = []
     for filename in filenames:
-        stem = re.sub(r"\.(conda|tar\.bz2)$", "", filename)
-        parts = stem.rsplit("-", 2)
-        if len(parts) == 3 and parts[0] == name and parts[1] == version and _series(parts[2]) == _series(build):
-            found = re.search(r"_(\d+)$", parts[2])
-            taken.append(int(found.group(1)) if found else number)
+        parts = re.sub(r"\.(conda|tar\.bz2)$", "", filename).rsplit("-", 2)
+        if parts[:-1] != [name, version]:
+            continue
+        if parts[2] == build:
+            taken.append(number)
+        elif match := re.fullmatch(re.escape(series) + r"_(\d+)", parts[2]):
+            taken.append(int(match.group(1)))
     return taken
-
-
-def _series(build: str) -> str:
-    return re.sub(r"_\d+$", "", build)

@@ -6,7 +6,7 @@ Computed here once; the command line, Dagster's assets and the sensors all show 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -95,6 +95,7 @@ class Status:
     Attributes:
         expected: one for each output, in dependency order; empty where its inputs are not known yet.
         channels: labels of the targets that hold exactly the packages that are up to date.
+        tested_with: content digests of the local packages that it only runs with.
     """
 
     id: VariantId
@@ -103,6 +104,7 @@ class Status:
     expected: tuple[Expected, ...] = ()
     channels: tuple[str, ...] = ()
     log: str = ""
+    tested_with: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -112,8 +114,9 @@ class Status:
 
     @property
     def input_digest(self) -> str:
-        """One digest over the inputs of all outputs."""
-        return digest([expected.input_digest for expected in self.expected])
+        """One digest over everything that an attempt to make it depends on: the inputs of all outputs, and their tests."""
+        outputs = [[expected.input_digest, expected.output.rendered.get("tests")] for expected in self.expected]
+        return digest([outputs, self.tested_with])
 
 
 def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
@@ -158,18 +161,19 @@ def _status(
     if all(item.found for item in expected):
         return _published(identity, expected, evidence)
     failure = evidence.failures.get(identity)
-    current = digest([item.input_digest for item in expected])
-    if failure is not None and failure.input_digest == current:
+    tested_with = tuple(artifact.content for other in variant.runs_with for artifact in statuses[other].artifacts)
+    missing = Status(identity, State.MISSING, "never built", expected, tested_with=tested_with)
+    if failure is not None and failure.input_digest == missing.input_digest:
         state = State.UNSOLVABLE if failure.failure_class is FailureClass.SOLVE else State.FAILED
-        return Status(identity, state, failure.reason, expected, log=failure.log)
+        return replace(missing, state=state, reason=failure.reason, log=failure.log)
     if stuck:
-        return Status(identity, State.BLOCKED, _blocked_by(stuck, statuses), expected)
+        return replace(missing, state=State.BLOCKED, reason=_blocked_by(stuck, statuses))
     changed = [item for item in expected if item.found is None and item.last is not None]
     if changed:
         last = changed[0].last
         old = last.record.parts if last is not None and last.record is not None else {}
-        return Status(identity, State.STALE, describe_changes(old, changed[0].parts), expected)
-    return Status(identity, State.MISSING, "never built", expected)
+        return replace(missing, state=State.STALE, reason=describe_changes(old, changed[0].parts))
+    return missing
 
 
 def blockers(variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> tuple[VariantId, ...]:

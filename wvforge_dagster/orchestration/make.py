@@ -144,6 +144,7 @@ def _make(
                 tests += [(expected.output.name, outcome) for outcome in outcomes]
                 if any(outcome.failure for outcome in outcomes):
                     _keep_aside(forge, variant.id, package.file)
+                    break
                 elif len(status.expected) > 1:
                     siblings.publish([package.file])
             failed = next((outcome.failure for _, outcome in tests if outcome.failure), None)

@@ -30,7 +30,7 @@ def package_metadata(package: Package) -> Metadata:
 
 def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metadata:
     """What a materialization carries."""
-    metadata: Metadata = {"reason": made.reason, "ran": made.ran}
+    metadata: Metadata = decision(made.reason, ran=made.ran)
     for artifact in made.artifacts:
         prefix = f"{artifact.name}: " if len(made.artifacts) > 1 else ""
         metadata |= {f"{prefix}{key}": value for key, value in artifact_metadata(artifact).items()}
@@ -48,6 +48,11 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
         metadata["log"] = dg.MetadataValue.path(made.log)
     metadata |= {f"seconds: {phase.replace('_', ' ')}": round(value, 3) for phase, value in made.seconds.items()}
     return metadata
+
+
+def decision(reason: str, *, ran: bool) -> Metadata:
+    """Whether it was built, and why, in one line that still reads true once it is done."""
+    return {"decision": f"built, because: {reason}" if ran else f"not built: {reason}"}
 
 
 def artifact_metadata(artifact: Artifact) -> Metadata:

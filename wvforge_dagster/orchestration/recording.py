@@ -12,7 +12,7 @@ import dagster as dg
 from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.assets import package_key, upload_key
-from wvforge_dagster.orchestration.metadata import artifact_metadata
+from wvforge_dagster.orchestration.metadata import artifact_metadata, decision
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
@@ -42,7 +42,7 @@ def _known(instance: dg.DagsterInstance, key: dg.AssetKey, *, partitioned: bool)
 
 
 def _materialization(key: dg.AssetKey, status: Status) -> dg.AssetMaterialization:
-    metadata: dict[str, object] = {"reason": "found in the channels", "ran": False}
+    metadata: dict[str, object] = {**decision("found in the channels", ran=False)}
     for artifact in status.artifacts:
         prefix = f"{artifact.name}: " if len(status.artifacts) > 1 else ""
         metadata |= {f"{prefix}{name}": value for name, value in artifact_metadata(artifact).items()}

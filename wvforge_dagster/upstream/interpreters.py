@@ -66,9 +66,7 @@ class NoInterpreter:
     reason: str
 
 
-def find_interpreter(
-    version: str, environment: Mapping[str, str] = os.environ
-) -> Interpreter | NoInterpreter:
+def find_interpreter(version: str, environment: Mapping[str, str] = os.environ) -> Interpreter | NoInterpreter:
     """The first interpreter of a version that has what builds need.
 
     Looked at in this order: the path, pyenv's versions, uv's, then the system's folders; a newer patch
@@ -92,9 +90,7 @@ def find_interpreter(
             refused[str(candidate)] = probed.reason
     if not refused:
         return NoInterpreter(f"no Python {version} on this machine (looked on the path, in pyenv and uv)")
-    return NoInterpreter(
-        f"no usable Python {version}: " + "; ".join(f"{path} {why}" for path, why in refused.items())
-    )
+    return NoInterpreter(f"no usable Python {version}: " + "; ".join(f"{path} {why}" for path, why in refused.items()))
 
 
 def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:

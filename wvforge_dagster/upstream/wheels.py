@@ -71,9 +71,7 @@ def _run(command: list[str], where: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise ForgeError(f"converting it took longer than {_DEADLINE_S} s", where=where) from error
     if "No module named whl2conda" in done.stderr:
-        raise ForgeError(
-            "whl2conda is not installed", where=where, remedy="install wvforge-dagster[embedded]"
-        )
+        raise ForgeError("whl2conda is not installed", where=where, remedy="install wvforge-dagster[embedded]")
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise ForgeError(f"whl2conda could not convert the wheel ({last[:300]})", where=where)
