@@ -19,7 +19,7 @@ from wvforge_dagster import __version__
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -100,7 +100,7 @@ def build(
     if not no_publish:
         for fault in refresh(forge, [channel for _, channel in forge.targets]).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
-    named = set(packages or [])
+    named = {forge.catalog.provider[name] for name in packages or []}
     forced = frozenset(i for i in selected if force and (not named or i.package in named))
     plan = make_plan(
         forge.catalog,
@@ -118,8 +118,12 @@ def build(
     with open_quiet_instance(forge) as instance:
         record_up_to_date(instance, statuses.values())
     mine = {identity: statuses[identity] for identity in selected}
-    done = UP_TO_DATE | {State.SKIPPED} if no_publish else {State.PUBLISHED, State.SKIPPED}
-    bad = [status for status in mine.values() if status.state not in done]
+    bad = [
+        status
+        for status in mine.values()
+        if status.state not in UP_TO_DATE | {State.SKIPPED}
+        or (status.state is State.STAGED and not no_publish and forge.targets_of(status.id.package))
+    ]
     _print_table(mine.values())
     out.print(f"{counts(mine)} in {time.monotonic() - started:.0f} s")
     for status in bad:
@@ -228,16 +232,19 @@ def _print_table(statuses: Iterable[Status]) -> None:
 
 def main() -> None:
     """Entry of the ``wvforge`` program."""
+    hide_from_builds()
     try:
         app()
     except ForgeError as fault:
         err.print(Text(f"wvforge: {fault}"), soft_wrap=True)
         sys.exit(2)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        err.print(Text(f"wvforge: {place}{error.strerror or error}"), soft_wrap=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         err.print("wvforge: interrupted; what was built is kept, build again to go on")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

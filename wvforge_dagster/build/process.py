@@ -116,10 +116,12 @@ def end_all_children() -> None:
 def _read_events(stream: IO[bytes], on_event: Callable[[dict[str, Any]], None]) -> None:
     for line in stream:
         # A script may write to the same terminal through inherited descriptors; only whole events count.
-        with suppress(ValueError):
+        try:
             event = json.loads(line)
-            if isinstance(event, dict) and "event" in event:
-                on_event(event)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            on_event(event)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -59,11 +59,13 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
     )
     answers: dict[str, dict[str, Any]] = {}
     keys: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for path in find_recipes(root, forge.recipes):
         content = _read_recipe(root / path)
         if isinstance(content, str):
             answers[path] = {"event": "broken", "reason": content}
         else:
+            digests[path] = hashlib.sha256(content).hexdigest()
             keys[path] = hashlib.sha256(base.encode() + content).hexdigest()
     values = _cached(cache / f"variants-{base}.json")
     kept = {path: _cached(cache / f"{key}.json") for path, key in keys.items()}
@@ -80,9 +82,10 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 _keep(cache / f"variants-{base}.json", event)
             else:
                 answers[event["path"]] = event
-                _keep(cache / f"{keys[event['path']]}.json", event)
+                if not event.get("passing"):
+                    _keep(cache / f"{keys[event['path']]}.json", event)
     dimensions = forge_dimensions(values["values"] if values else {})
-    recipes = tuple(_recipe(path, answers[path]) for path in sorted(answers))
+    recipes = tuple(_recipe(path, answers[path], digests.get(path, "")) for path in sorted(answers))
     return RenderedForge(recipes, dimensions)
 
 
@@ -145,7 +148,9 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
             raise ForgeError(f"rendering does not start: {result.stderr.strip()[-500:] or result.exit_status}")
         last = collected[-1]
         if last["event"] == "start":
-            yield {"event": "broken", "path": last["path"], "reason": _why(result)}
+            # How long it takes depends on the machine as well: it is tried again by the next command.
+            slow = result.exit_status == 128 + signal.SIGALRM
+            yield {"event": "broken", "path": last["path"], "reason": _why(result), "passing": slow}
         done = {event["path"] for event in collected if "path" in event}
         remaining = [path for path in remaining if path not in done]
         if not remaining:
@@ -164,7 +169,7 @@ def _why(result: ChildResult) -> str:
     return f"the engine died over it: {last[0]}"
 
 
-def _recipe(path: str, answer: Mapping[str, Any]) -> Recipe | BrokenRecipe:
+def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | BrokenRecipe:
     """A recipe from what the child, or the cache, says of it."""
     if answer["event"] == "broken":
         return BrokenRecipe(path, name_from_path(path), f"{path}: {answer['reason']}")
@@ -174,6 +179,7 @@ def _recipe(path: str, answer: Mapping[str, Any]) -> Recipe | BrokenRecipe:
         name=answer["name"],
         about=About(**about, maintainers=tuple(answer["maintainers"])),
         outputs=tuple(_output(item) for item in answer["outputs"]),
+        sha256=sha256,
     )
 
 

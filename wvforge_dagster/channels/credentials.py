@@ -25,17 +25,26 @@ class Credentials:
     prefix_api_key: str | None = field(default=None, repr=False)
     auth_file: Path | None = None
 
+    def api_key_for(self, url: str) -> str | None:
+        """The API key, for prefix.dev and for servers on this machine only.
+
+        The address stands in forge.yaml, which may be a stranger's: another server is shown what the auth file has for it.
+        """
+        host = urlsplit(url).hostname or ""
+        trusted = host == "prefix.dev" or host.endswith(".prefix.dev") or host in ("localhost", "127.0.0.1", "::1")
+        return self.prefix_api_key if trusted else None
+
     def bearer_for(self, url: str) -> str | None:
         """The token that a prefix server at `url` is shown, if there is one.
 
-        The API key goes first, then the auth file: the host itself, then its domains as ``*.domain``, the
+        The API key goes first (see `api_key_for`), then the auth file: the host itself, then its domains as ``*.domain``, the
         nearest first, as rattler matches them.
 
         Raises:
             ForgeError: if the auth file is missing or malformed. Its content is never part of the text.
         """
-        if self.prefix_api_key:
-            return self.prefix_api_key
+        if key := self.api_key_for(url):
+            return key
         if self.auth_file is None:
             return None
         hosts = _read_auth_file(self.auth_file)

@@ -84,7 +84,7 @@ def _try_once(
         "file": str(package.path.absolute()),
         "url": url,
         "channel": channel,
-        "api_key": credentials.prefix_api_key,
+        "api_key": credentials.api_key_for(url),
         "auth_file": str(credentials.auth_file) if credentials.auth_file else None,
         "limit_s": limit,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from wvforge_dagster.core.circles import find_circles
@@ -60,8 +60,10 @@ class PackageVariant:
     Attributes:
         outputs: what it produces, in dependency order; empty if the recipe does not take this partition.
         skip: why it is not built, if the recipe skips it.
-        builds_against: package variants named in its build and host requirements.
+        builds_against: package variants in its build and host environments: those that these requirements name, and
+            those that come along because such a package runs with them.
         runs_with: package variants named in its run and test requirements only.
+        needs_to_run: package variants named in its run requirements.
     """
 
     id: VariantId
@@ -69,6 +71,7 @@ class PackageVariant:
     skip: str | None
     builds_against: tuple[VariantId, ...] = ()
     runs_with: tuple[VariantId, ...] = ()
+    needs_to_run: tuple[VariantId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,10 @@ def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimension
         )
         for name in ordered
     }
-    variants = {
-        variant.id: variant for name in ordered for variant in _variants(final[name], final, provider, dimensions)
-    }
+    variants: dict[VariantId, PackageVariant] = {}
+    for name in ordered:
+        for variant in _variants(final[name], final, provider):
+            variants[variant.id] = _with_what_comes_along(variant, final, variants)
     return Catalog(dimensions=dimensions, packages=final, variants=variants, provider=provider)
 
 
@@ -188,7 +192,7 @@ def _cycles(packages: Mapping[str, Package], needs: Mapping[str, Iterable[str]])
 
 
 def _variants(
-    package: Package, packages: Mapping[str, Package], provider: Mapping[str, str], dimensions: Dimensions
+    package: Package, packages: Mapping[str, Package], provider: Mapping[str, str]
 ) -> Iterable[PackageVariant]:
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
@@ -212,7 +216,27 @@ def _variants(
                         sections[VariantId(other, other_key)].add(section)
         builds = tuple(sorted(other for other, found in sections.items() if found & set(BUILD_SECTIONS)))
         runs = tuple(sorted(other for other, found in sections.items() if not found & set(BUILD_SECTIONS)))
-        yield PackageVariant(identity, tuple(taken), skip, builds, runs)
+        to_run = tuple(sorted(other for other, found in sections.items() if "run" in found))
+        yield PackageVariant(identity, tuple(taken), skip, builds, runs, to_run)
+
+
+def _with_what_comes_along(
+    variant: PackageVariant, packages: Mapping[str, Package], done: Mapping[VariantId, PackageVariant]
+) -> PackageVariant:
+    """`variant` with what its build and host requirements need to run, in its column: it is in those environments too."""
+    column = packages[variant.id.package].dimensions.split(variant.id.partition)
+    found = dict.fromkeys(variant.builds_against)
+    queue = list(variant.builds_against)
+    while queue:
+        for other in done[queue.pop()].needs_to_run:
+            if other not in found and matches(packages[other.package].dimensions.split(other.partition), column):
+                found[other] = None
+                queue.append(other)
+    return replace(
+        variant,
+        builds_against=tuple(sorted(found)),
+        runs_with=tuple(other for other in variant.runs_with if other not in found),
+    )
 
 
 def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:

@@ -62,16 +62,23 @@ def input_parts(
     }
 
 
-def content_digest(index: Mapping[str, Any], paths: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
+def content_digest(
+    index: Mapping[str, Any],
+    paths: Iterable[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    run_exports: Mapping[str, Any],
+) -> str:
     """The content digest of a package.
 
     Args:
         index: its info/index.json.
         paths: the entries of its info/paths.json.
         about: its info/about.json.
+        run_exports: its info/run_exports.json; empty if it has none.
     """
     return digest(
         {
+            "run_exports": dict(run_exports),
             "index": {key: value for key, value in index.items() if key not in ("timestamp", "build", "build_number")},
             "paths": sorted(canonical(dict(entry)) for entry in paths),
             "about": {key: value for key, value in about.items() if key not in ("channels", "extra")},
@@ -86,16 +93,19 @@ def digest_tree(root: Path) -> str:
     return _digest_file(root)
 
 
-def digest_files(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
+def digest_files(folder: Path, *, without: Iterable[str] = (), without_folder: Path | None = None) -> dict[str, str]:
     """Digest of each file below `folder` by its path in it, in order; links by their target, not followed.
 
     Args:
         without: paths in the folder that are left out.
+        without_folder: a folder below it that is left out.
     """
     left_out = set(without)
     found: dict[str, str] = {}
     for current, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in ("__pycache__", ".git"))
+        folders[:] = sorted(
+            name for name in folders if name not in ("__pycache__", ".git") and Path(current, name) != without_folder
+        )
         links = [name for name in folders if (Path(current) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(current) / name

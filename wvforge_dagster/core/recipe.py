@@ -73,12 +73,14 @@ class Recipe:
         path: its recipe.yaml, relative to the forge, with forward slashes.
         name: the name of its package (of the recipe, if it has several outputs).
         outputs: every output in every variant.
+        sha256: of its recipe.yaml as it was rendered.
     """
 
     path: str
     name: str
     about: About
     outputs: tuple[Output, ...]
+    sha256: str = ""
 
     @property
     def output_names(self) -> tuple[str, ...]:

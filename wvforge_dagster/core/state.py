@@ -95,6 +95,7 @@ class Status:
     Attributes:
         expected: one for each output, in dependency order; empty where its inputs are not known yet.
         channels: labels of the targets that hold exactly the packages that are up to date.
+        goes_to: labels of the targets that it is to be published to, where it is up to date.
         tested_with: content digests of the local packages that it only runs with.
     """
 
@@ -105,6 +106,7 @@ class Status:
     channels: tuple[str, ...] = ()
     log: str = ""
     tested_with: tuple[str, ...] = ()
+    goes_to: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -164,8 +166,7 @@ def _status(
     tested_with = tuple(artifact.content for other in variant.runs_with for artifact in statuses[other].artifacts)
     missing = Status(identity, State.MISSING, "never built", expected, tested_with=tested_with)
     if failure is not None and failure.input_digest == missing.input_digest:
-        state = State.UNSOLVABLE if failure.failure_class is FailureClass.SOLVE else State.FAILED
-        return replace(missing, state=state, reason=failure.reason, log=failure.log)
+        return replace(missing, state=state_of_failure(failure), reason=failure.reason, log=failure.log)
     if stuck:
         return replace(missing, state=State.BLOCKED, reason=_blocked_by(stuck, statuses))
     changed = [item for item in expected if item.found is None and item.last is not None]
@@ -174,6 +175,11 @@ def _status(
         old = last.record.parts if last is not None and last.record is not None else {}
         return replace(missing, state=State.STALE, reason=describe_changes(old, changed[0].parts))
     return missing
+
+
+def state_of_failure(failure: Failure) -> State:
+    """The state that a failure puts a package variant in."""
+    return State.UNSOLVABLE if failure.failure_class is FailureClass.SOLVE else State.FAILED
 
 
 def blockers(variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> tuple[VariantId, ...]:
@@ -210,9 +216,13 @@ def _expected(
             contents[f"{artifact.name}[{other.partition}]" if several else artifact.name] = artifact.content
     siblings: dict[str, str] = {}
     found: list[Expected] = []
+    direct = {name for output in variant.outputs for name in output.requires(*BUILD_SECTIONS)}
     for output in variant.outputs:
         required = output.requires(*BUILD_SECTIONS)
-        local = {name: value for name, value in contents.items() if name.split("[")[0] in required}
+        # What comes along in its environments, because a package that it requires runs with it, is an input as well.
+        local = {
+            name: value for name, value in contents.items() if _bare(name) in required or _bare(name) not in direct
+        }
         local |= {name: value for name, value in siblings.items() if name in required}
         parts = input_parts(
             output, files=files.files, sources=files.sources, local_packages=local, platform=evidence.platform
@@ -230,15 +240,21 @@ def _expected(
     return tuple(found)
 
 
+def _bare(name: str) -> str:
+    return name.split("[", maxsplit=1)[0]
+
+
 def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Evidence) -> Status:
     wanted = {(item.found.filename, item.found.sha256) for item in expected if item.found}
     targets = evidence.targets.get(identity.package, ())
     holding = tuple(target for target in targets if wanted <= evidence.published.get(target, frozenset()))
     lacking = [target for target in targets if target not in holding]
+    if not targets:
+        return Status(identity, State.STAGED, "it goes to no publish target", expected)
     if not lacking:
-        return Status(identity, State.PUBLISHED, "up to date", expected, holding)
+        return Status(identity, State.PUBLISHED, "up to date", expected, holding, goes_to=targets)
     failure = evidence.failures.get(identity)
     why = f"not yet in {', '.join(lacking)}"
     if failure is not None and failure.failure_class is FailureClass.UPLOAD:
         why = f"not published: {failure.reason}"
-    return Status(identity, State.STAGED, why, expected, holding)
+    return Status(identity, State.STAGED, why, expected, holding, goes_to=targets)

@@ -13,19 +13,17 @@ from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure
-from wvforge_dagster.core.state import State
+from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.core.test_names import test_names
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant
-from wvforge_dagster.orchestration.metadata import artifact_metadata, made_metadata, package_metadata
+from wvforge_dagster.orchestration.metadata import artifacts_metadata, made_metadata, package_metadata
 from wvforge_dagster.orchestration.partitions import partition_mapping, partition_of, partitions_definition
+from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
 
 UPLOAD = "upload"
-BUILD_POOL = "build"
-HEAVY_POOL = "heavy"
-UPLOAD_POOL = "upload"
 
 
 class BuildConfig(dg.Config):
@@ -76,7 +74,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
     )
     def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
-        identity = VariantId(package.name, partition_of(context))
+        identity = VariantId(package.name, partition_of(context, package.dimensions))
         with LogRelay(context.log.info) as relay:
             try:
                 made = make_variant(forge, identity, relay.write, force=config.force)
@@ -121,14 +119,14 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         pool=UPLOAD_POOL,
     )
     def upload(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        identity = VariantId(package.name, partition_of(context))
+        identity = VariantId(package.name, partition_of(context, package.dimensions))
         try:
             published = publish_variant(forge, identity)
         except ForgeError as fault:
             raise dg.Failure(description=str(fault), allow_retries=False) from None
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
-        for artifact in published.artifacts:
-            metadata |= {key: value for key, value in artifact_metadata(artifact).items() if key in _UPLOAD_KEYS}
+        shown = artifacts_metadata(published.artifacts)
+        metadata |= {key: value for key, value in shown.items() if key.split(": ")[-1] in _UPLOAD_KEYS}
         return dg.MaterializeResult(
             metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts])
         )
@@ -227,23 +225,14 @@ def _data_version(values: list[str]) -> dg.DataVersion | None:
 
 
 def _passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult]:
-    """A result for every check of the package: a staged package has passed them all."""
+    """A result for each test that ran. Where nothing was built, none ran, and the results of the build stand."""
     several = package.recipe is not None and len(package.recipe.output_names) > 1
-    ran = {_check_name(output, outcome.name, several=several): outcome for output, outcome in made.tests}
-    for name in check_names(package):
-        outcome = ran.get(name)
-        said = (
-            "passed"
-            if outcome
-            else "passed when this package was staged; not run again"
-            if made.artifacts
-            else made.reason
-        )
+    for output, outcome in made.tests:
         yield dg.AssetCheckResult(
             asset_key=package_key(package.name),
-            check_name=name,
+            check_name=_check_name(output, outcome.name, several=several),
             passed=True,
-            metadata={"outcome": said} | ({"seconds": round(outcome.seconds, 3)} if outcome else {}),
+            metadata={"seconds": round(outcome.seconds, 3)},
         )
 
 
@@ -262,7 +251,7 @@ def _failed_checks(package: Package, failed: MakeFailed) -> Iterator[dg.AssetChe
 
 
 def _failure_metadata(forge: ForgeOnDisk, failure: Failure) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"class": failure.failure_class.value, "state": State.FAILED.value}
+    metadata: dict[str, Any] = {"class": failure.failure_class.value, "state": state_of_failure(failure).value}
     if failure.details:
         metadata["last lines"] = dg.MetadataValue.md(f"```\n{failure.details}\n```")
     if failure.log:

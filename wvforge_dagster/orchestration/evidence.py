@@ -54,7 +54,7 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
         for source in output.rendered.get("source") or []:
             if "path" in source and source["path"] not in sources:
                 sources[source["path"]] = digest_tree(path.parent / source["path"])
-    return RecipeFiles(digest_files(path.parent, without=(path.name,)), sources)
+    return RecipeFiles(digest_files(path.parent, without=(path.name,), without_folder=forge.output), sources)
 
 
 def staged_artifacts(forge: ForgeOnDisk) -> tuple[Artifact, ...]:
@@ -73,7 +73,7 @@ def staged_artifacts(forge: ForgeOnDisk) -> tuple[Artifact, ...]:
 
 def _inspect(forge: ForgeOnDisk, entry: ChannelEntry, path: Path) -> Artifact:
     if entry.sha256 not in _inspected:
-        cache = forge.output / "cache" / "inspected" / f"{entry.sha256}.json"
+        cache = forge.output / "cache" / "inspected-2" / f"{entry.sha256}.json"
         artifact = _read_artifact(cache, entry)
         if artifact is None:
             artifact = inspect_package(PackageFile(path, entry.subdir, entry.sha256, entry.size))

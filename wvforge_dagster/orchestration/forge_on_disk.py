@@ -16,6 +16,7 @@ from wvforge_dagster.channels.opening import open_channel
 from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
 from wvforge_dagster.settings import Settings
 
@@ -103,7 +104,13 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     targets = []
     for position, mapping in enumerate(forge.publish):
         target = parse_target(_plain(mapping), f"{root / CONFIG_NAME}: publish.{position}")
-        targets.append((target, open_channel(target, root, credentials, cache)))
+        targets.append((target, open_channel(target, root, credentials, cache, platform=forge.platform)))
+    labels = [channel.label for _, channel in targets]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ForgeError(
+                f"two targets are called {label}", where=f"{root / CONFIG_NAME}: publish", remedy="remove one"
+            )
     rendered = render_forge(root, forge)
     catalog = make_catalog(rendered.recipes, rendered.dimensions)
     return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)

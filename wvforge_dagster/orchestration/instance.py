@@ -10,14 +10,17 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.pools import HEAVY_POOL
 from wvforge_dagster.orchestration.whole_files import write_whole
 from wvforge_dagster.settings import dagster_home
 
-_NO_CAPTURE = {
+_QUIET = {
+    # `run_plan` has its own limits; a run that is killed would keep its slots of an op's pool for ever.
+    "concurrency": {"pools": {"granularity": "run"}},
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
-    }
+    },
 }
 
 
@@ -40,6 +43,7 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
                 instance.get_runs(limit=1)
                 instance.event_log_storage.get_materialized_partitions(dg.AssetKey("none"))
                 instance.all_instigator_state()
+                instance.event_log_storage.set_concurrency_slots(HEAVY_POOL, 1)
             prepared.touch()
     return home
 
@@ -50,4 +54,4 @@ def open_quiet_instance(forge: ForgeOnDisk) -> dg.DagsterInstance:
 
 
 def _open(home: Path) -> dg.DagsterInstance:
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_NO_CAPTURE))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_QUIET))

@@ -27,13 +27,15 @@ class EverythingConfig(dg.Config):
 def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
     """``column``: every package of one column, with its upload. Backfill it for several columns.
 
-    Packages without variants are part of it. A job has one kind of partitions, so packages that use only one of the two
-    dimensions have a job of their own, ``column_python`` or ``column_cuda``.
+    Packages without variants are part of it, but for those that need packages with variants: they wait for all columns. A
+    job has one kind of partitions, so packages that use only one of the two dimensions have a job of their own,
+    ``column_python`` or ``column_cuda``.
     """
     by_dimensions: dict[Dimensions, list[dg.AssetKey]] = defaultdict(list)
     for package in forge.catalog.packages.values():
         by_dimensions[package.dimensions] += [package_key(package.name), upload_key(package.name)]
-    unpartitioned = by_dimensions.pop(Dimensions(), [])
+    by_dimensions.pop(Dimensions(), None)
+    unpartitioned = [key(name) for name in _below_the_columns(forge) for key in (package_key, upload_key)]
     return [
         dg.define_asset_job(
             "column" if len(dimensions.names) > 1 else f"column_{dimensions.names[0]}",
@@ -43,6 +45,14 @@ def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
         )
         for dimensions, keys in by_dimensions.items()
     ]
+
+
+def _below_the_columns(forge: ForgeOnDisk) -> list[str]:
+    """Packages without variants that need none with variants."""
+    found: dict[str, bool] = {}
+    for package in forge.catalog.packages.values():
+        found[package.name] = not package.dimensions.values and all(found[name] for name in package.needed_names)
+    return [name for name, below in found.items() if below]
 
 
 def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:

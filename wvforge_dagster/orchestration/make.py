@@ -125,6 +125,7 @@ def _make(
     """Build, test and stage all outputs."""
     log = forge.log_folder(variant.id) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    shown_log = log.relative_to(forge.output).as_posix()
     work = forge.work_folder(variant.id)
     remove_folder(work)
     siblings = FolderChannel(work / "siblings", label="siblings")
@@ -153,12 +154,12 @@ def _make(
             write("info", f"staging {', '.join(package.file.filename for package in built)}")
             forge.staging.publish([package.file for package in built])
     except BuildFailed as error:
-        failure = replace(error.failure, log=log.relative_to(forge.output).as_posix())
+        failure = replace(error.failure, log=shown_log)
         raise MakeFailed(failure, tuple(tests)) from None
     except ForgeError as error:
-        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=str(log)), tuple(tests)) from None
+        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(tests)) from None
     except OSError as error:
-        failure = Failure(FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror}", log=str(log))
+        failure = Failure(FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror}", log=shown_log)
         raise MakeFailed(failure, tuple(tests)) from None
     finally:
         remove_folder(work)
@@ -187,6 +188,8 @@ def _request(
     forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, numbers: Mapping[str, int]
 ) -> BuildRequest:
     output = expected.output
+    recipe = forge.catalog.packages[variant.id.package].recipe
+    assert recipe is not None, "a package variant with outputs has a recipe"
     number = numbers[output.name]
     raised = number != output.build_number
     lacks_number = not output.build_string.endswith(f"_{output.build_number}")
@@ -199,6 +202,7 @@ def _request(
     )
     return BuildRequest(
         recipe=forge.recipe_path(variant.id.package),
+        recipe_sha256=recipe.sha256,
         output=output,
         record=record,
         number=number if raised else None,

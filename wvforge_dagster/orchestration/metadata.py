@@ -30,10 +30,9 @@ def package_metadata(package: Package) -> Metadata:
 
 def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metadata:
     """What a materialization carries."""
-    metadata: Metadata = decision(made.reason, ran=made.ran)
+    metadata: Metadata = decision(made.reason, ran=made.ran) | artifacts_metadata(made.artifacts)
     for artifact in made.artifacts:
-        prefix = f"{artifact.name}: " if len(made.artifacts) > 1 else ""
-        metadata |= {f"{prefix}{key}": value for key, value in artifact_metadata(artifact).items()}
+        prefix = _prefix(artifact, made.artifacts)
         host = environments.get(artifact.filename, Environments()).sections.get("host", ())
         if host:
             metadata[f"{prefix}host environment"] = dg.MetadataValue.table(
@@ -53,6 +52,20 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
 def decision(reason: str, *, ran: bool) -> Metadata:
     """Whether it was built, and why, in one line that still reads true once it is done."""
     return {"decision": f"built, because: {reason}" if ran else f"not built: {reason}"}
+
+
+def artifacts_metadata(artifacts: tuple[Artifact, ...]) -> Metadata:
+    """What is known of the files of one package variant; with the name of the output before each key if it has several."""
+    metadata: Metadata = {}
+    for artifact in artifacts:
+        metadata |= {
+            f"{_prefix(artifact, artifacts)}{key}": value for key, value in artifact_metadata(artifact).items()
+        }
+    return metadata
+
+
+def _prefix(artifact: Artifact, artifacts: tuple[Artifact, ...]) -> str:
+    return f"{artifact.name}: " if len(artifacts) > 1 else ""
 
 
 def artifact_metadata(artifact: Artifact) -> Metadata:

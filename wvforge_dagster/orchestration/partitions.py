@@ -31,6 +31,6 @@ def partition_mapping(downstream: Dimensions, upstream: Dimensions) -> dg.Partit
     return dg.AllPartitionMapping()
 
 
-def partition_of(context: dg.AssetExecutionContext) -> str:
-    """The partition key of a run in this project's spelling."""
-    return str(context.partition_key) if context.has_partition_key else UNPARTITIONED
+def partition_of(context: dg.AssetExecutionContext, dimensions: Dimensions) -> str:
+    """The partition of a package in a run, in this project's spelling. A run of a column has packages without columns too."""
+    return str(context.partition_key) if dimensions.values else UNPARTITIONED

@@ -106,7 +106,7 @@ def make_plan(
             continue
         if identity in force:
             reasons[identity] = "forced"
-        elif status.state is State.PUBLISHED or (status.state is State.STAGED and not publish):
+        elif status.state is State.PUBLISHED or (status.state is State.STAGED and not (publish and status.goes_to)):
             continue
         elif status.state in (State.FAILED, State.UNSOLVABLE):
             passing = failure is not None and failure.failure_class in PASSING

@@ -12,7 +12,7 @@ import dagster as dg
 from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.assets import package_key, upload_key
-from wvforge_dagster.orchestration.metadata import artifact_metadata, decision
+from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
@@ -42,13 +42,10 @@ def _known(instance: dg.DagsterInstance, key: dg.AssetKey, *, partitioned: bool)
 
 
 def _materialization(key: dg.AssetKey, status: Status) -> dg.AssetMaterialization:
-    metadata: dict[str, object] = {**decision("found in the channels", ran=False)}
-    for artifact in status.artifacts:
-        prefix = f"{artifact.name}: " if len(status.artifacts) > 1 else ""
-        metadata |= {f"{prefix}{name}": value for name, value in artifact_metadata(artifact).items()}
+    metadata = decision("found in the channels", ran=False) | artifacts_metadata(status.artifacts)
     return dg.AssetMaterialization(
         asset_key=key,
         partition=status.id.partition or None,
         description="Found up to date in the channels; nothing was built.",
-        metadata=metadata,  # type: ignore[arg-type]
+        metadata=metadata,
     )

@@ -31,6 +31,7 @@ class Event:
 
 
 OnEvent = Callable[[Event], None]
+KILLED = "the process that ran it was killed; build again to go on"
 
 
 def run_plan(
@@ -73,11 +74,14 @@ def run_plan(
                     failed[identity] = error
                 on_event(Event("failed" if error else "done", identity, error or ""))
                 sorter.done(identity)
-                if isinstance(future.exception(), BrokenProcessPool):
-                    pool.shutdown(wait=False)
-                    pool = ProcessPoolExecutor(
-                        workers, mp_context=context, initializer=open_worker, initargs=(forge.root,)
-                    )
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in finished):
+                for identity in running.values():
+                    failed[identity] = KILLED
+                    on_event(Event("failed", identity, KILLED))
+                    sorter.done(identity)
+                running.clear()
+                _end(pool)
+                pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
     except BaseException:
         _end(pool)
         raise
@@ -112,7 +116,7 @@ def _outcome(future: Future[str | None]) -> str | None:
     if error is None:
         return future.result()
     if isinstance(error, BrokenProcessPool):
-        return "the process that ran it was killed"
+        return KILLED
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

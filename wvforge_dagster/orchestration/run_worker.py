@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,11 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.assets import forge_assets, op_name, package_key, upload_key
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
-from wvforge_dagster.settings import read_settings
+from wvforge_dagster.settings import hide_from_builds, read_settings
 
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
-_PR_SET_PDEATHSIG = 1
+PARTITION_TAG = "wvforge/partition"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ _open: list[_Open | str] = []
 
 def open_worker(root: Path) -> None:
     """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
+    hide_from_builds()
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
@@ -46,6 +48,17 @@ def open_worker(root: Path) -> None:
         _open.append(_Open(forge, repository, open_quiet_instance(forge)))
     except Exception as error:  # a pool whose initializer raises says only that it is broken
         _open.append(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _end_with_parent() -> None:
+    """End this process once the one that started the pool is gone, by ``kill -9`` too.
+
+    The kernel's death signal does not do: it follows the fork server, which lives as long as any of its workers.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> str | None:
@@ -61,7 +74,7 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
         asset_selection=keys,
         partition_key=identity.partition or None,
         raise_on_error=False,
-        tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package},
+        tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, PARTITION_TAG: identity.partition},
         run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": {"force": force}}}},
     )
     if result.success:
