@@ -70,6 +70,8 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         name=op_name("build", package.name, forge.catalog),
         specs=[_package_spec(forge, package, partitions)],
         check_specs=checks,
+        # Makes results optional: where nothing is built, no test runs.
+        can_subset=True,
         partitions_def=partitions,
         pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
     )
@@ -79,14 +81,15 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
             try:
                 made = make_variant(forge, identity, relay.write, force=config.force)
             except MakeFailed as failed:
-                yield from _failed_checks(package, failed)
+                yield from _selected(context, _failed_checks(package, failed))
                 raise dg.Failure(
                     description=failed.failure.reason,
                     metadata=_failure_metadata(forge, failed.failure),
                     allow_retries=False,
                 ) from None
-        yield _materialization(forge, package, made)
-        yield from _passed_checks(package, made)
+        if package_key(package.name) in context.selected_asset_keys:
+            yield _materialization(forge, package, made)
+            yield from _selected(context, _passed_checks(package, made))
 
     return build
 
@@ -222,6 +225,16 @@ def _data_version(values: list[str]) -> dg.DataVersion | None:
     if not values:
         return None
     return dg.DataVersion(values[0] if len(values) == 1 else digest(values))
+
+
+def _selected(
+    context: dg.AssetExecutionContext, results: Iterator[dg.AssetCheckResult]
+) -> Iterator[dg.AssetCheckResult]:
+    """The results of the checks that the run has selected."""
+    for result in results:
+        assert result.asset_key is not None and result.check_name is not None
+        if dg.AssetCheckKey(result.asset_key, result.check_name) in context.selected_asset_check_keys:
+            yield result
 
 
 def _passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult]:
