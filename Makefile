@@ -39,6 +39,8 @@ setup: .venv/ready
 	@echo "making .venv (about a minute)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) -e ".[embedded,dg]"
+	@# `dagster asset` and `dagster job` read neither pyproject.toml nor workspace.yaml.
+	@echo 'export DAGSTER_MODULE_NAME=wvforge_dagster.definitions' >> .venv/bin/activate
 	@touch $@
 
 .venv/tests-ready: .venv/ready

@@ -88,8 +88,9 @@ def build(
     from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.instance import open_quiet_instance
+    from wvforge_dagster.orchestration.locks import held_locks
     from wvforge_dagster.orchestration.plan import make_plan, select
-    from wvforge_dagster.orchestration.recording import record_up_to_date
+    from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
     from wvforge_dagster.orchestration.run_plan import run_plan
     from wvforge_dagster.orchestration.show import counts
 
@@ -116,6 +117,7 @@ def build(
             run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
     statuses = derive_statuses(forge)
     with open_quiet_instance(forge) as instance:
+        end_dead_runs(instance, held_locks(forge))
         record_up_to_date(instance, statuses.values())
     mine = {identity: statuses[identity] for identity in selected}
     bad = [

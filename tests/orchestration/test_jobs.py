@@ -6,9 +6,9 @@ import dagster as dg
 from small_forge import SmallForge
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.assets import package_key
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.keys import package_key
 
 IN_COLUMNS = """
 package: {name: mid, version: "1.0"}

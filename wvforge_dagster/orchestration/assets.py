@@ -14,8 +14,9 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
-from wvforge_dagster.core.test_names import test_names
+from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, made_metadata, package_metadata
@@ -23,21 +24,11 @@ from wvforge_dagster.orchestration.partitions import partition_mapping, partitio
 from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
 
-UPLOAD = "upload"
-
 
 class BuildConfig(dg.Config):
     """Settings of one run."""
 
     force: bool = False
-
-
-def package_key(name: str) -> dg.AssetKey:
-    return dg.AssetKey([name])
-
-
-def upload_key(name: str) -> dg.AssetKey:
-    return dg.AssetKey([UPLOAD, name])
 
 
 def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
@@ -81,7 +72,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
             try:
                 made = make_variant(forge, identity, relay.write, force=config.force)
             except MakeFailed as failed:
-                yield from _selected(context, _failed_checks(package, failed))
+                yield from selected(context, failed_checks(package, failed))
                 raise dg.Failure(
                     description=failed.failure.reason,
                     metadata=_failure_metadata(forge, failed.failure),
@@ -89,7 +80,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
                 ) from None
         if package_key(package.name) in context.selected_asset_keys:
             yield _materialization(forge, package, made)
-            yield from _selected(context, _passed_checks(package, made))
+            yield from selected(context, passed_checks(package, made))
 
     return build
 
@@ -140,25 +131,9 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
 _UPLOAD_KEYS = ("filename", "version", "build string", "subdir", "size (bytes)", "sha256")
 
 
-def check_names(package: Package) -> tuple[str, ...]:
-    """Names of the tests of all outputs in all variants; with the output's name where there are several."""
-    if package.recipe is None:
-        return ()
-    several = len(package.recipe.output_names) > 1
-    names: dict[str, None] = {}
-    for output in package.recipe.outputs:
-        for name in test_names(output.rendered.get("tests") or []):
-            names[_check_name(output.name, name, several=several)] = None
-    return tuple(names)
-
-
 def group_of(package: Package) -> str:
     """The asset group: the level, so that the lineage page reads from left to right."""
     return f"level_{package.level}"
-
-
-def _check_name(output: str, test: str, *, several: bool) -> str:
-    return f"{output}_{test}".replace("-", "_").replace(".", "_") if several else test
 
 
 def _package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
@@ -225,42 +200,6 @@ def _data_version(values: list[str]) -> dg.DataVersion | None:
     if not values:
         return None
     return dg.DataVersion(values[0] if len(values) == 1 else digest(values))
-
-
-def _selected(
-    context: dg.AssetExecutionContext, results: Iterator[dg.AssetCheckResult]
-) -> Iterator[dg.AssetCheckResult]:
-    """The results of the checks that the run has selected."""
-    for result in results:
-        assert result.asset_key is not None and result.check_name is not None
-        if dg.AssetCheckKey(result.asset_key, result.check_name) in context.selected_asset_check_keys:
-            yield result
-
-
-def _passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult]:
-    """A result for each test that ran. Where nothing was built, none ran, and the results of the build stand."""
-    several = package.recipe is not None and len(package.recipe.output_names) > 1
-    for output, outcome in made.tests:
-        yield dg.AssetCheckResult(
-            asset_key=package_key(package.name),
-            check_name=_check_name(output, outcome.name, several=several),
-            passed=True,
-            metadata={"seconds": round(outcome.seconds, 3)},
-        )
-
-
-def _failed_checks(package: Package, failed: MakeFailed) -> Iterator[dg.AssetCheckResult]:
-    several = package.recipe is not None and len(package.recipe.output_names) > 1
-    for output, outcome in failed.tests:
-        details = outcome.failure.details if outcome.failure else ""
-        yield dg.AssetCheckResult(
-            asset_key=package_key(package.name),
-            check_name=_check_name(output, outcome.name, several=several),
-            passed=outcome.failure is None,
-            description=outcome.failure.reason if outcome.failure else None,
-            metadata={"seconds": round(outcome.seconds, 3)}
-            | ({"output": dg.MetadataValue.text(details)} if details else {}),
-        )
 
 
 def _failure_metadata(forge: ForgeOnDisk, failure: Failure) -> dict[str, Any]:

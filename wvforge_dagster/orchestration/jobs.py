@@ -8,10 +8,10 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from wvforge_dagster.core.columns import Dimensions
-from wvforge_dagster.orchestration.assets import package_key, upload_key
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.partitions import partitions_definition
 from wvforge_dagster.orchestration.plan import make_plan, select
 from wvforge_dagster.orchestration.run_plan import Event, run_plan

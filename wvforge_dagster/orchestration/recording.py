@@ -4,15 +4,21 @@ been killed between publishing and recording. The truth lies in the channels; Da
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import dagster as dg
 
+from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
-from wvforge_dagster.orchestration.assets import package_key, upload_key
+from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
+from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG, PARTITION_TAG
+
+SETTLING_SECONDS = 60.0
+"""A run younger than this may not hold its lock yet."""
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
@@ -32,6 +38,24 @@ def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) 
                 if status.id.partition not in known:
                     instance.report_runless_asset_event(_materialization(key, status))
                     count += 1
+    return count
+
+
+def end_dead_runs(instance: dg.DagsterInstance, building: Set[VariantId]) -> int:
+    """Mark the runs of `run_plan` as failed whose process was killed: they say STARTED, and nobody builds. Returns how many.
+
+    Args:
+        building: package variants that are being built now (their locks are held).
+    """
+    count = 0
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
+        tags = record.dagster_run.tags
+        if PACKAGE_TAG not in tags or time.time() - record.create_timestamp.timestamp() < SETTLING_SECONDS:
+            continue
+        if VariantId(tags[PACKAGE_TAG], tags.get(PARTITION_TAG, "")) not in building:
+            instance.report_run_failed(record.dagster_run, "the process that ran it was killed")
+            count += 1
     return count
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import dagster as dg
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.assets import forge_assets, op_name, package_key, upload_key
+from wvforge_dagster.orchestration.assets import forge_assets, op_name
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
+from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.settings import hide_from_builds, read_settings
 
 REASON_TAG = "wvforge/reason"

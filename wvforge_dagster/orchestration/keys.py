@@ -1,0 +1,15 @@
+"""Names of assets: a package's is its name, its upload's is that below ``upload``."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+UPLOAD = "upload"
+
+
+def package_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey([name])
+
+
+def upload_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey([UPLOAD, name])
