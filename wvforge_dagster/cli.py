@@ -195,8 +195,9 @@ def dev(
     forge = open_forge(read_settings(context.obj))
     home = prepare_home(forge)
     environment = {**os.environ, "DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
+    environment.pop("DAGSTER_MODULE_NAME", None)
     program = Path(sys.executable).with_name("dagster")
-    command = [str(program), "dev", "-h", host, "-p", str(port), "-m", "wvforge_dagster.definitions"]
+    command = [str(program), "dev", "-h", host, "-p", str(port), "-w", str(home / "workspace.yaml")]
     os.execve(program, command, environment)
 
 

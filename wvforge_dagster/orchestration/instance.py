@@ -35,9 +35,10 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
     prepared = home / ".wvforge-prepared"
     with (home / ".wvforge.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "dagster.yaml").exists():
-            settings = importlib.resources.files("wvforge_dagster.orchestration").joinpath("dagster_home.yaml")
-            write_whole(home / "dagster.yaml", settings.read_text(encoding="utf-8"))
+        for name in ("dagster.yaml", "workspace.yaml"):
+            if not (home / name).exists():
+                shipped = importlib.resources.files("wvforge_dagster.orchestration").joinpath("home", name)
+                write_whole(home / name, shipped.read_text(encoding="utf-8"))
         if not prepared.exists():
             with _open(home) as instance:
                 instance.get_runs(limit=1)
