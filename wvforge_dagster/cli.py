@@ -19,7 +19,7 @@ from wvforge_dagster import __version__
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, dagster_home, hide_from_builds, read_settings
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -84,10 +84,10 @@ def build(
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stage only.")] = False,
 ) -> None:
     """Build, test and publish what is out of date, in dependency order."""
-    from wvforge_dagster.orchestration.evidence import derive_statuses, refresh
+    from wvforge_dagster.orchestration.evidence import derive_statuses, mend_indexes, refresh
     from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.instance import open_quiet_instance
+    from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
     from wvforge_dagster.orchestration.locks import held_locks
     from wvforge_dagster.orchestration.plan import make_plan, select
     from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
@@ -98,6 +98,7 @@ def build(
     forge = open_forge(read_settings(context.obj))
     _assemble_upstream(forge)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
+    mend_indexes(forge)
     if not no_publish:
         for fault in refresh(forge, [channel for _, channel in forge.targets]).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
@@ -116,7 +117,7 @@ def build(
         with BuildProgress(err, len(plan.reasons)) as progress:
             run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
     statuses = derive_statuses(forge)
-    with open_quiet_instance(forge) as instance:
+    with open_quiet_instance(forge) as instance, storage_faults(dagster_home(forge.output)):
         end_dead_runs(instance, held_locks(forge))
         record_up_to_date(instance, statuses.values())
     mine = {identity: statuses[identity] for identity in selected}

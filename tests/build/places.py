@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Record
-from wvforge_dagster.core.digest import digest, input_parts
+from wvforge_dagster.core.digest import digest, digest_files, input_parts
 from wvforge_dagster.core.recipe import Output
 
 GENEROUS = ChildLimits(seconds=120)
@@ -43,11 +44,13 @@ class Builder:
     def build(self, name: str, output: Output | None = None, *, partition: str = "", **request: Any) -> BuiltPackage:
         """Build the only output of the recipe of `name`, or `output` of it."""
         output = output or self.forge.output(name)
-        parts = input_parts(output, files={}, sources={}, local_packages={}, platform="linux-64")
-        record = Record(name, partition, digest(parts), parts, output.build_number)
         path = self.forge.root / f"pkgs/{name}/recipe/recipe.yaml"
+        files = digest_files(path.parent, without=(path.name,))
+        parts = input_parts(output, files=files, sources={}, local_packages={}, platform="linux-64")
+        record = Record(name, partition, digest(parts), parts, output.build_number)
+        sha256 = request.pop("recipe_sha256", hashlib.sha256(path.read_bytes()).hexdigest())
         place = request.pop("place", None) or self.place()
-        return build_output(BuildRequest(path, output, record, **request), place, self.on_log)
+        return build_output(BuildRequest(path, sha256, output, record, **request), place, self.on_log)
 
     def on_log(self, level: str, line: str) -> None:
         self.lines.append(f"{level}: {line}")

@@ -403,3 +403,26 @@ def inputs_after(forge: SmallForge, edit: Any) -> dict[str, Any]:
     return input_parts(
         forge.output("a"), files=found.files, sources=found.sources, local_packages={}, platform="linux-64"
     )
+
+
+def test_a_daemon_that_a_script_leaves_behind_does_not_hold_the_build_up(builder: Builder) -> None:
+    builder.forge.package("a", "(setsid sleep 302 &)\nmkdir -p $PREFIX/share\ntouch $PREFIX/share/a.txt")
+    assert builder.build("a").artifact.file_count == 1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "script",
+    [
+        "printf 'caf\\351\\n'\nfor i in $(seq 5000); do echo a line of text that is fairly long indeed $i; done",
+        "mkdir -p $PREFIX/share\nmkfifo $PREFIX/share/named",
+    ],
+    ids=["output that is not UTF-8", "a named pipe"],
+)
+def test_a_build_that_the_engine_would_wait_for_until_its_deadline_ends_with_the_reason(
+    builder: Builder, script: str
+) -> None:
+    builder.forge.package("a", script)
+    found = failure(builder, "a")
+    assert found.failure_class is FailureClass.SCRIPT
+    assert "is stuck on a pipe" in found.reason

@@ -92,5 +92,5 @@ def test_a_missing_forge_yaml_says_how_to_name_the_forge(tmp_path: Path) -> None
 
 def test_a_folder_in_place_of_forge_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "forge.yaml").mkdir()
-    with pytest.raises(ForgeError, match=r"forge\.yaml: cannot be read: "):
+    with pytest.raises(ForgeError, match=r"forge\.yaml: is not a file"):
         load_forge(tmp_path)

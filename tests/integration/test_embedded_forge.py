@@ -44,7 +44,7 @@ def test_the_top_package_resolves_in_each_column_from_the_channel_and_the_upstre
     )
     names = {str(record.name.normalized): record for record in solved}
     assert {"numcu-check", "numcu", "cuvec"} <= set(names)
-    assert names["numcu"].build.startswith(f"py{python.replace('.', '')}")
+    assert str(names["numcu"].build).startswith(f"py{python.replace('.', '')}")
 
 
 def test_the_channel_lists_exactly_its_files_with_their_true_hashes(embedded_forge: Path) -> None:

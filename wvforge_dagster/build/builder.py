@@ -6,6 +6,7 @@ Each build has a folder of its own, so that builds never share an output folder,
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -138,7 +139,11 @@ def run_package_tests(
     if len(answers) < len(tests):
         raise BuildFailed(_failure({}, result, place.limits, "the test"))
     return tuple(
-        TestOutcome(answer["name"], answer["seconds"], None if answer["passed"] else _from_answer(answer))
+        TestOutcome(
+            answer["name"],
+            answer["seconds"],
+            None if answer["passed"] else _failure({**answer, "event": "failed"}, result, place.limits, "the test"),
+        )
         for answer in answers
     )
 
@@ -211,6 +216,9 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
 
 def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits, what: str) -> Failure:
     if answer.get("event") == "failed":
+        if re.search(r"os error 28\b|No space left on device", f"{answer['reason']} {answer['details']}"):
+            reason = f"{what} found the disk full; make room and build again"
+            return Failure(FailureClass.OTHER, reason, details=answer["details"])
         return _from_answer(answer)
     if result.timed_out:
         return Failure(
@@ -222,6 +230,12 @@ def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits
             FailureClass.MEMORY,
             f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)",
         )
+    if result.stuck:
+        reason = (
+            f"{what} is stuck on a pipe that nobody reads or writes: output that is not UTF-8 stops the engine reading it "
+            "(set LC_ALL=C.UTF-8, or pipe it through iconv), and so does a named pipe in $PREFIX"
+        )
+        return Failure(FailureClass.SCRIPT, reason)
     if result.was_ended:
         return Failure(FailureClass.INTERRUPTED, f"{what} was interrupted at {time.strftime('%H:%M:%S')}")
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]

@@ -50,6 +50,10 @@ class ChildResult:
         return self.exit_status == supervisor.DEADLINE
 
     @property
+    def stuck(self) -> bool:
+        return self.exit_status == supervisor.STUCK
+
+    @property
     def out_of_memory(self) -> bool:
         return self.exit_status == supervisor.MEMORY
 

@@ -99,8 +99,13 @@ def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
                 where=str(root / "forge.yaml"),
                 remedy="use a pattern below it",
             )
-        for path in sorted(root.glob(pattern)):
-            found[path.relative_to(root).as_posix()] = None
+        try:
+            matched = sorted(root.glob(pattern))
+        except (ValueError, IndexError, NotImplementedError) as error:
+            raise ForgeError(f"recipes: {pattern!r} is no pattern: {error}", where=str(root / "forge.yaml")) from None
+        for path in matched:
+            if path.name.endswith((".yaml", ".yml")):
+                found[path.relative_to(root).as_posix()] = None
     return tuple(sorted(found))
 
 

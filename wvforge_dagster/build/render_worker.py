@@ -107,11 +107,12 @@ def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: 
 
 def _check_name(name: str, version: str, build: str) -> None:
     """The engine takes a build string such as ``../../x``; a filename must not leave its folder."""
-    for what, value in (("package.name", name), ("package.version", version), ("build.string", build)):
-        if not re.fullmatch(r"[A-Za-z0-9_.+!~-]*", value) or value.startswith("."):
-            raise ValueError(
-                f"{what}: {value!r} cannot be part of a filename; use letters, digits, '_', '.', '+' and '-'"
-            )
+    letters = {"package.name": "[a-z0-9_A-Z][a-zA-Z0-9_.-]{0,127}", "package.version": "[A-Za-z0-9_.+!~]{1,63}"}
+    found = {"package.name": name, "package.version": version, "build.string": build}
+    for what, value in found.items():
+        if not re.fullmatch(letters.get(what, "[A-Za-z0-9_.+!~]{0,63}"), value) or value.startswith("."):
+            # A dash would move the borders between name, version and build in NAME-VERSION-BUILD.conda.
+            raise ValueError(f"{what}: {value!r} cannot be part of a filename; use letters, digits, '_', '.' and '+'")
 
 
 def _skip(source: Mapping[str, Any], name: str, variant: Mapping[str, str], config: engine.RenderConfig) -> str | None:

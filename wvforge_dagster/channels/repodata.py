@@ -28,7 +28,9 @@ def read_repodata(path: Path, subdir: str, *, where: str) -> tuple[ChannelEntry,
     except FileNotFoundError:
         raise ForgeError("no such file", where=where) from None
     except Exception as error:  # rattler has no common class of its errors
-        raise ForgeError(f"is not a repodata.json: {first_line(error)}", where=where) from None
+        raise ForgeError(
+            f"is not a repodata.json: {first_line(error)}", where=where, remedy="wvforge build writes it anew"
+        ) from None
     entries = (
         ChannelEntry(
             subdir=subdir,

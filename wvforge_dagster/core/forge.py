@@ -41,13 +41,21 @@ ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_nam
 class Limits(_Settings):
     """What one build or test may use before it is ended."""
 
-    hours: float = Field(default=12.0, gt=0, description="Longest time that one package variant may build, in hours.")
+    hours: float = Field(
+        default=12.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest time that one package variant may build, in hours.",
+    )
     memory_gib: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description="Most resident memory of one build with all its processes, in GiB; none: no limit.",
     )
-    test_hours: float = Field(default=1.0, gt=0, description="Longest time of one package's tests, in hours.")
+    test_hours: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
+    )
 
 
 class Forge(_Settings):
@@ -107,6 +115,8 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
         ForgeError: if the file is missing (with `remedy`), unreadable or malformed (with the line).
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ForgeError("is not a file", where=str(path))
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ForgeError("no such file", where=str(path), remedy=remedy) from None
@@ -115,6 +125,8 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
     except OSError as error:
         raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ForgeError("has a YAML alias", where=str(path), remedy="write the value out")
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -6,8 +6,10 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from wvforge_dagster.build.inspect import inspect_package
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import Package, VariantId
@@ -116,7 +118,10 @@ def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
 def _listing(forge: ForgeOnDisk, channel: Channel) -> frozenset[tuple[str, str]]:
     """What a target lists, as (filename, sha256): now if it is local, else as it was when it was last asked."""
     if channel.is_local:
-        return _pairs(channel.entries())
+        folder = Path(unquote(urlsplit(channel.url).path))
+        return _pairs(
+            entry for entry in channel.entries() if _is_there(folder / entry.subdir / entry.filename, entry.size)
+        )
     try:
         value = json.loads(_listing_cache(forge, channel).read_text(encoding="utf-8"))
         return frozenset((str(name), str(sha256)) for name, sha256 in value)
@@ -137,6 +142,24 @@ def refresh(forge: ForgeOnDisk, channels: Iterable[Channel]) -> Mapping[str, For
             continue
         write_whole(_listing_cache(forge, channel), json.dumps(listing))
     return faults
+
+
+def _is_there(path: Path, size: int) -> bool:
+    """Whether a file that an index lists is there, in its length: one that was removed or cut is not published."""
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def mend_indexes(forge: ForgeOnDisk) -> None:
+    """Write the index of a channel folder anew that cannot be read."""
+    for channel in (forge.staging, *(channel for _, channel in forge.targets)):
+        if isinstance(channel, FolderChannel):
+            try:
+                channel.entries()
+            except ForgeError:
+                channel.reindex()
 
 
 def _listing_cache(forge: ForgeOnDisk, channel: Channel) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.build.render import render_forge
@@ -68,7 +69,8 @@ class ForgeOnDisk:
             (self.root / channel.file).resolve().as_uri() if isinstance(channel, FileChannel) else channel
             for channel in self.forge.channels
         )
-        return tuple(dict.fromkeys([self.staging.url, *(channel.url for _, channel in self.targets), *upstream]))
+        targets = (channel.url for _, channel in self.targets if not channel.is_local or _is_channel(channel.url))
+        return tuple(dict.fromkeys([self.staging.url, *targets, *upstream]))
 
     @property
     def variant_files(self) -> tuple[Path, ...]:
@@ -114,6 +116,11 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     rendered = render_forge(root, forge)
     catalog = make_catalog(rendered.recipes, rendered.dimensions)
     return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
+
+
+def _is_channel(url: str) -> bool:
+    """Whether a folder can be solved against: a target that could not be made is left out."""
+    return (Path(unquote(urlsplit(url).path)) / "noarch" / "repodata.json").is_file()
 
 
 def partition_folder(partition: str) -> str:

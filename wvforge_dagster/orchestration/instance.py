@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
+from sqlalchemy.exc import SQLAlchemyError
 
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.pools import HEAVY_POOL
 from wvforge_dagster.orchestration.whole_files import write_whole
@@ -31,6 +35,25 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
     storage again; so they are created here, by one process at a time, before anything else opens it.
     """
     home = dagster_home(forge.output)
+    with storage_faults(home):
+        _prepare(home)
+    return home
+
+
+@contextmanager
+def storage_faults(home: Path) -> Iterator[None]:
+    """Faults of Dagster's storage as one line. What it holds is history: it may be deleted."""
+    try:
+        yield
+    except OSError as error:
+        raise ForgeError(f"Dagster's storage cannot be written: {error.strerror or error}", where=str(home)) from None
+    except SQLAlchemyError as error:
+        said = str(error).splitlines()[0]
+        remedy = "make room if the disk is full; else delete that folder: only history is in it"
+        raise ForgeError(f"Dagster's storage cannot be used: {said}", where=str(home), remedy=remedy) from None
+
+
+def _prepare(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     prepared = home / ".wvforge-prepared"
     with (home / ".wvforge.lock").open("w") as lock:
@@ -46,12 +69,13 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
                 instance.all_instigator_state()
                 instance.event_log_storage.set_concurrency_slots(HEAVY_POOL, 1)
             prepared.touch()
-    return home
 
 
 def open_quiet_instance(forge: ForgeOnDisk) -> dg.DagsterInstance:
     """The forge's Dagster instance, without the capture of this process's output: a build's log goes to the event log."""
-    return _open(prepare_home(forge))
+    home = prepare_home(forge)
+    with storage_faults(home):
+        return _open(home)
 
 
 def _open(home: Path) -> dg.DagsterInstance:

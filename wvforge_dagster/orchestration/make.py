@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,7 +160,9 @@ def _make(
     except ForgeError as error:
         raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(tests)) from None
     except OSError as error:
-        failure = Failure(FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror}", log=shown_log)
+        failure = Failure(
+            FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror or error}", log=shown_log
+        )
         raise MakeFailed(failure, tuple(tests)) from None
     finally:
         remove_folder(work)
@@ -214,7 +217,9 @@ def _place(forge: ForgeOnDisk, folder: Path, own: list[str]) -> BuildPlace:
     folder.mkdir(parents=True)
     for channel in (forge.staging, *(channel for _, channel in forge.targets)):
         if isinstance(channel, FolderChannel):
-            channel.create()
+            # A target that cannot be written is a fault of the upload, not of the build.
+            with suppress(ForgeError) if channel is not forge.staging else nullcontext():
+                channel.create()
     return BuildPlace(
         folder=folder,
         cache=forge.engine_cache,

@@ -129,6 +129,8 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.terminate()
     for process in processes:
         process.join(timeout=10)
+        with suppress(ProcessLookupError, ValueError):
+            process.kill()
 
 
 def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, failed: Mapping[VariantId, str]) -> VariantId | None:

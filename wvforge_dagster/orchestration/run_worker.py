@@ -41,7 +41,11 @@ def open_worker(root: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
     hide_from_builds()
     warnings.simplefilter("ignore")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # Ctrl-C goes to the whole group of a terminal: this process is ended by the one that started it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, sys.stdout.fileno())
+    os.dup2(silence, sys.stderr.fileno())
     logging.disable(logging.CRITICAL)
     try:
         forge = open_forge(read_settings(root))
@@ -84,5 +88,6 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
         if event.is_step_failure:
             data = event.step_failure_data
             said = data.user_failure_data.description if data.user_failure_data else None
-            return said or (data.error.message.strip().splitlines()[0] if data.error else "failed")
+            error = data.error and (data.error.cause or data.error)
+            return said or (error.message.strip().splitlines()[0] if error else "failed")
     return "the run did not start: see Dagster's log"
