@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,7 +115,7 @@ def build(
         publish=not no_publish,
     )
     if plan.reasons:
-        with BuildProgress(err, len(plan.reasons)) as progress:
+        with _interruptible(), BuildProgress(err, len(plan.reasons)) as progress:
             run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
     statuses = derive_statuses(forge)
     with open_quiet_instance(forge) as instance, storage_faults(dagster_home(forge.output)):
@@ -202,13 +203,23 @@ def dev(
     os.execve(program, command, environment)
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command in one line; typer would say nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("wvforge: interrupted; what was built is kept, build again to go on")
+        raise typer.Exit(130) from None
+
+
 def _assemble_upstream(forge: ForgeOnDisk) -> None:
     """Assemble the embedded upstream channel, if the forge has one, and say what is new in it."""
     from wvforge_dagster.orchestration.embedded import assemble_upstream
 
     if forge.forge.upstream is None:
         return
-    with UpstreamProgress(err) as progress:
+    with _interruptible(), UpstreamProgress(err) as progress:
         report = assemble_upstream(forge, progress.on_event)
     if report is not None:
         if report.made:
@@ -246,9 +257,6 @@ def main() -> None:
         place = f"{error.filename}: " if error.filename else ""
         err.print(Text(f"wvforge: {place}{error.strerror or error}"), soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("wvforge: interrupted; what was built is kept, build again to go on")
-        sys.exit(130)
 
 
 if __name__ == "__main__":
