@@ -48,6 +48,14 @@ class Supervised:
     def shell(self, script: str, *, deadline: float = 60, memory: int = 0) -> subprocess.Popen[bytes]:
         return self.start(["sh", "-c", script], deadline=deadline, memory=memory)
 
+    def read(self, script: str) -> bytes:
+        """What a script prints. The supervisor's standard input stays open: it ends the script when that closes."""
+        child = self.shell(script)
+        assert child.stdout is not None
+        printed = child.stdout.read()
+        child.wait(30)
+        return printed
+
     def pid(self) -> int:
         return read_pid(self.folder / "pid")
 
@@ -78,8 +86,7 @@ def test_a_commands_death_of_a_signal_is_its_exit_status(supervised: Supervised)
 
 
 def test_what_the_command_prints_is_passed_through(supervised: Supervised) -> None:
-    printed, _ = supervised.shell("echo out; echo err >&2").communicate(timeout=30)
-    assert printed == b"out\nerr\n"
+    assert supervised.read("echo out; echo err >&2") == b"out\nerr\n"
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -152,8 +159,7 @@ def test_what_the_command_leaves_behind_is_ended_with_it(supervised: Supervised,
 
 
 def test_nobody_can_hold_the_output_open_once_the_command_is_done(supervised: Supervised) -> None:
-    printed, _ = supervised.shell("setsid sleep 300 & echo done").communicate(timeout=20)
-    assert printed == b"done\n"
+    assert supervised.read("setsid sleep 300 & echo done") == b"done\n"
 
 
 def test_the_memory_of_processes_that_are_gone_is_none() -> None:

@@ -71,7 +71,8 @@ def test_no_channels_are_no_channels(tmp_path: Path) -> None:
         ("channels: !!python/object:os.system x", "forge.yaml:1", "malformed YAML"),
         ("output: \x00", "forge.yaml", "malformed YAML"),
         (b"output: \xff\xfe", "forge.yaml", "is not UTF-8 (byte 8); save it as UTF-8"),
-        ("[" * 20_000, "forge.yaml", "malformed YAML"),
+        ("[" * 20_000, "forge.yaml", "malformed YAML: more than 100 levels"),
+        ("[" * 20_000 + "]" * 20_000, "forge.yaml", "malformed YAML: more than 100 levels"),
         ("{a: 1}: 2", "forge.yaml", "malformed YAML"),
     ],
 )

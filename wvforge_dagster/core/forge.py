@@ -18,6 +18,10 @@ from wvforge_dagster.core.errors import ForgeError
 
 CONFIG_NAME = "forge.yaml"
 
+_MOST_LEVELS = 100
+# In Python, 20,000 open brackets take the parser half a minute.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -125,15 +129,25 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
     except OSError as error:
         raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ForgeError("has a YAML alias", where=str(path), remedy="write the value out")
-        return yaml.safe_load(text)
+        _refuse_aliases_and_depth(text, path)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ForgeError(f"malformed YAML: {error.problem or error.context}", where=f"{path}{line}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ForgeError(f"malformed YAML: {error}", where=str(path)) from None
+
+
+def _refuse_aliases_and_depth(text: str, path: Path) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ForgeError("has a YAML alias", where=str(path), remedy="write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_LEVELS:
+            # The parser would exhaust the stack.
+            raise ForgeError(f"malformed YAML: more than {_MOST_LEVELS} levels", where=str(path))
 
 
 def _tuples(value: Any) -> Any:
