@@ -18,11 +18,12 @@ from rich.text import Text
 
 from wvforge_dagster import __version__
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import STUCK, State, Status
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, dagster_home, hide_from_builds, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
 
 if TYPE_CHECKING:
+    from wvforge_dagster.orchestration.build_forge import Outcome
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ STATE_STYLES = {
     State.WAITING: "yellow",
     State.MISSING: "yellow",
     State.SKIPPED: "dim",
+    State.RETIRED: "dim",
 }
 
 
@@ -85,58 +87,38 @@ def build(
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stage only.")] = False,
 ) -> None:
     """Build, test and publish what is out of date, in dependency order."""
-    from wvforge_dagster.orchestration.evidence import derive_statuses, mend_indexes, refresh
-    from wvforge_dagster.orchestration.failures import read_failures
+    from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
-    from wvforge_dagster.orchestration.locks import held_locks
-    from wvforge_dagster.orchestration.plan import make_plan, select
-    from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
-    from wvforge_dagster.orchestration.run_plan import run_plan
-    from wvforge_dagster.orchestration.show import counts
+    from wvforge_dagster.orchestration.plan import select
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
-    _assemble_upstream(forge)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
-    mend_indexes(forge)
-    if not no_publish:
-        for fault in refresh(forge, [channel for _, channel in forge.targets]).values():
-            err.print(f"warning: {fault}", markup=False, soft_wrap=True)
+    _assemble_upstream(forge)
     named = {forge.catalog.provider[name] for name in packages or []}
-    forced = frozenset(i for i in selected if force and (not named or i.package in named))
-    plan = make_plan(
-        forge.catalog,
-        derive_statuses(forge),
-        read_failures(forge),
-        selected,
-        force=forced,
-        retry_failed=retry_failed,
-        publish=not no_publish,
-    )
-    if plan.reasons:
-        with _interruptible(), BuildProgress(err, len(plan.reasons)) as progress:
-            run_plan(forge, plan, progress.on_event, jobs=jobs, publish=not no_publish, force=forced)
-    statuses = derive_statuses(forge)
-    with open_quiet_instance(forge) as instance, storage_faults(dagster_home(forge.output)):
-        end_dead_runs(instance, held_locks(forge))
-        record_up_to_date(instance, statuses.values())
-    mine = {identity: statuses[identity] for identity in selected}
-    bad = [
-        status
-        for status in mine.values()
-        if status.state not in UP_TO_DATE | {State.SKIPPED}
-        or (status.state is State.STAGED and not no_publish and forge.targets_of(status.id.package))
-    ]
-    _print_table(mine.values())
-    out.print(f"{counts(mine)} in {time.monotonic() - started:.0f} s")
-    for status in bad:
-        err.print(Text(f"{status.state}: {status.id}: {status.reason}", style="red"), soft_wrap=True)
+    forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
+    wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
+    with _interruptible(), BuildProgress(err) as progress:
+        outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
+    _show_outcome(forge, outcome, started)
+
+
+def _show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
+    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
+    from wvforge_dagster.orchestration.show import counts
+
+    for fault in outcome.warnings:
+        err.print(f"warning: {fault}", markup=False, soft_wrap=True)
+    _print_table(outcome.statuses.values())
+    out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
+    for status in outcome.bad:
+        reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
+        err.print(Text(f"{status.state}: {status.id}: {reason}", style="red"), soft_wrap=True)
         if status.log:
             err.print(f"  log: {forge.output / status.log}", markup=False, soft_wrap=True)
-        if status.id in plan.given_up:
+        if status.id in outcome.given_up:
             err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
-    if bad:
+    if outcome.bad:
         raise typer.Exit(1)
 
 

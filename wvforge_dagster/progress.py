@@ -17,6 +17,7 @@ from rich.text import Text
 from wvforge_dagster.core.catalog import VariantId
 
 if TYPE_CHECKING:
+    from wvforge_dagster.orchestration.plan import Plan
     from wvforge_dagster.orchestration.run_plan import Event
     from wvforge_dagster.upstream.report import UpstreamEvent
 
@@ -24,21 +25,20 @@ MARKS = {"done": ("done", "green"), "failed": ("FAILED", "red"), "blocked": ("bl
 
 
 class BuildProgress(AbstractContextManager["BuildProgress"]):
-    """Shows a build of `total` package variants; give `on_event` to `run_plan`."""
+    """Shows a build; give `on_plan` and `on_event` to `build_forge`. Says nothing where there is nothing to do."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._started: dict[VariantId, tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._bar = Progress(
             TextColumn("[bold]building"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
-        self._task = self._bar.add_task("build", total=total)
+        self._task = self._bar.add_task("build", total=0)
+        self._total = 0
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> BuildProgress:
-        if self._console.is_terminal:
-            self._live.start()
         return self
 
     def __exit__(
@@ -46,6 +46,13 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
     ) -> None:
         if self._console.is_terminal:
             self._live.stop()
+
+    def on_plan(self, plan: Plan) -> None:
+        """More is to be made."""
+        self._total += len(plan.reasons)
+        self._bar.update(self._task, total=self._total)
+        if self._console.is_terminal:
+            self._live.start()
 
     def on_event(self, event: Event) -> None:
         with self._lock:

@@ -30,6 +30,8 @@ PASSED_ON = (
     "http_proxy",
     "https_proxy",
     "no_proxy",
+    # What a solver takes the machine's driver for; a builder without a GPU sets it.
+    "CONDA_OVERRIDE_CUDA",
 )
 """What a build may see of the user's environment: enough to find programs and to fetch sources.
 

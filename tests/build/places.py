@@ -15,7 +15,8 @@ from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Record
-from wvforge_dagster.core.digest import digest, digest_files, input_parts
+from wvforge_dagster.core.digest import digest_files
+from wvforge_dagster.core.inputs import input_digest, input_parts
 from wvforge_dagster.core.recipe import Output
 
 GENEROUS = ChildLimits(seconds=120)
@@ -47,7 +48,7 @@ class Builder:
         path = self.forge.root / f"pkgs/{name}/recipe/recipe.yaml"
         files = digest_files(path.parent, without=(path.name,))
         parts = input_parts(output, files=files, sources={}, local_packages={}, platform="linux-64")
-        record = Record(name, partition, digest(parts), parts, output.build_number)
+        record = Record(name, partition, input_digest(parts), parts, recipe_number=output.build_number)
         sha256 = request.pop("recipe_sha256", hashlib.sha256(path.read_bytes()).hexdigest())
         place = request.pop("place", None) or self.place()
         return build_output(BuildRequest(path, sha256, output, record, **request), place, self.on_log)

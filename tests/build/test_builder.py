@@ -15,8 +15,9 @@ from build.places import GENEROUS, Builder, is_running, read_pid
 from wvforge_dagster.build.builder import BuildFailed, remove_folder, run_package_tests
 from wvforge_dagster.build.builder import TestOutcome as Outcome
 from wvforge_dagster.build.process import ChildLimits, end_all_children
-from wvforge_dagster.core.digest import digest_tree, input_parts
+from wvforge_dagster.core.digest import digest_tree
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.inputs import input_parts
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.orchestration.evidence import recipe_files
 

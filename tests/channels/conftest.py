@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.prefix import PrefixChannel
-from wvforge_dagster.channels.protocol import Channel
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.package_file import PackageFile
 
 KEY = "pfx_canary_0123456789"
@@ -42,7 +43,15 @@ class Samples:
     gamma: PackageFile
 
 
+ABOUT = "info/about.json"
 PROVENANCE = {"digest": "abc", "inputs": [{"name": "cumm", "sha256": "0" * 64}], "number": 3}
+
+
+def provenance(channel: Channel, entry: ChannelEntry) -> object:
+    """What a listed package says of how it was made."""
+    content = channel.read(entry, [ABOUT])[ABOUT]
+    assert content is not None
+    return json.loads(content).get("extra", {}).get("wvforge")
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +86,6 @@ def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]
             channel=channel,
             subdirs=("noarch", "linux-64"),
             credentials=Credentials(prefix_api_key=key),
-            cache=tmp_path / "cache",
             patience=patience,
         )
 
@@ -88,6 +96,6 @@ def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]
 def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Channel]:
     """Opens the same channel of one kind; each call gives an object that knows nothing yet."""
     if request.param == "file":
-        return lambda: FolderChannel(tmp_path / "a channel", label="file:a channel", cache=tmp_path / "cache")
+        return lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
     opener: Callable[..., PrefixChannel] = request.getfixturevalue("prefix")
     return opener

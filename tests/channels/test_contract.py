@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import rattler
 
-from channels.conftest import PROVENANCE, Samples
+from channels.conftest import PROVENANCE, Samples, provenance
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -83,11 +83,35 @@ def test_two_packages_of_one_filename_are_refused(open_channel: Open, samples: S
     assert open_channel().entries() == ()
 
 
-def test_a_package_tells_how_it_was_made(open_channel: Open, samples: Samples) -> None:
+def test_files_of_a_package_are_read(open_channel: Open, samples: Samples) -> None:
     alpha, gamma = open_channel().publish([samples.alpha, samples.gamma])
     for channel in (open_channel(), open_channel()):
-        assert channel.provenance(alpha) == PROVENANCE
-        assert channel.provenance(gamma) is None
+        assert provenance(channel, alpha) == PROVENANCE
+        assert provenance(channel, gamma) is None
+        assert channel.read(alpha, ["info/nothing"]) == {"info/nothing": None}
+
+
+def test_a_package_is_fetched_as_it_was_published(open_channel: Open, samples: Samples, tmp_path: Path) -> None:
+    (entry,) = open_channel().publish([samples.beta])
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    file = open_channel().fetch(entry, folder)
+    assert (file.subdir, file.filename, file.sha256, file.size) == (
+        samples.beta.subdir,
+        samples.beta.filename,
+        samples.beta.sha256,
+        samples.beta.size,
+    )
+
+
+def test_notes_are_kept_each_once_or_not_at_all(open_channel: Open, samples: Samples) -> None:
+    (entry,) = open_channel().publish([samples.alpha])
+    assert open_channel().notes(entry) == ()
+    one, two = {"record": "1"}, {"record": "2"}
+    open_channel().add_notes(entry, [one])
+    open_channel().add_notes(entry, [one, two])
+    assert open_channel().notes(entry) in ((one, two), ())
+    assert [found.filename for found in open_channel().entries()] == [entry.filename]
 
 
 def test_a_package_that_changed_since_it_was_measured_is_refused(
@@ -145,7 +169,7 @@ def test_it_can_be_used_where_an_event_loop_runs(open_channel: Open, samples: Sa
     async def inside() -> tuple[ChannelEntry, ...]:
         channel = open_channel()
         channel.publish([samples.alpha])
-        assert channel.provenance(channel.entries()[0]) == PROVENANCE
+        assert provenance(channel, channel.entries()[0]) == PROVENANCE
         return channel.entries()
 
     assert len(asyncio.run(inside())) == 1

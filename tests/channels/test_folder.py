@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,14 +192,33 @@ def test_foreign_folders_and_files_are_left_alone(path: Path, samples: Samples) 
     assert set(listed(path)) == {samples.alpha.filename}
 
 
-def test_provenance_of_a_file_that_is_not_the_listed_one_is_refused(path: Path, samples: Samples) -> None:
-    (entry,) = FolderChannel(path).publish([samples.alpha])
+def test_a_file_that_is_not_the_listed_one_is_neither_read_nor_fetched(path: Path, samples: Samples) -> None:
+    channel = FolderChannel(path)
+    (entry,) = channel.publish([samples.alpha])
     (path / "noarch" / entry.filename).write_bytes(b"short")
     with pytest.raises(ForgeError, match="not the file that the index lists"):
-        FolderChannel(path).provenance(entry)
+        channel.read(entry, ["info/about.json"])
+    with pytest.raises(ForgeError, match="not the file that the index lists"):
+        channel.fetch(entry, path)
     (path / "noarch" / entry.filename).unlink()
     with pytest.raises(ForgeError, match="cannot be read"):
-        FolderChannel(path).provenance(entry)
+        channel.read(entry, ["info/about.json"])
+    with pytest.raises(ForgeError, match="cannot be read"):
+        channel.fetch(entry, path)
+
+
+def test_notes_are_of_one_file_and_whole(path: Path, samples: Samples) -> None:
+    channel = FolderChannel(path)
+    (entry,) = channel.publish([samples.alpha])
+    channel.add_notes(entry, [{"record": "1"}])
+    assert channel.notes(entry) == ({"record": "1"},)
+    assert channel.notes(replace(entry, sha256="0" * 64)) == ()
+    notes = path / "noarch" / f"{entry.filename}.wvforge.json"
+    assert notes.stat().st_mode & 0o777 == 0o644
+    notes.write_text("{")
+    assert channel.notes(entry) == ()
+    channel.reindex()
+    assert [found.filename for found in channel.entries()] == [entry.filename]
 
 
 def test_a_missing_package_is_named(path: Path, samples: Samples, tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from servers.prefix_server import Fault, PrefixServer
 
-from channels.conftest import KEY, PROVENANCE, QUICK, Samples
+from channels.conftest import KEY, PROVENANCE, QUICK, Samples, provenance
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.prefix import PrefixChannel
@@ -237,30 +237,37 @@ def test_an_index_that_did_not_change_is_not_sent_again(server: PrefixServer, pr
 def test_a_private_channel_is_read_with_the_key(server: PrefixServer, prefix: Open, samples: Samples) -> None:
     server.private = True
     (entry,) = prefix().publish([samples.alpha])
-    assert prefix().provenance(entry) == PROVENANCE
+    assert provenance(prefix(), entry) == PROVENANCE
     with pytest.raises(ForgeError, match="HTTP 401: this channel is private"):
         prefix(key=None).entries()
 
 
-def test_provenance_is_asked_once_and_not_by_downloading_the_package(
+def test_a_file_of_a_package_is_read_without_downloading_the_package(
     server: PrefixServer, prefix: Open, samples: Samples
 ) -> None:
     (entry,) = prefix().publish([samples.alpha])
     seen = len(server.reads())
-    assert prefix().provenance(entry) == PROVENANCE
+    assert provenance(prefix(), entry) == PROVENANCE
     asked = server.reads()[seen:]
     assert asked
     assert all("range" in request.headers for request in asked)
-    seen = len(server.requests)
-    assert prefix().provenance(entry) == PROVENANCE
-    assert len(server.requests) == seen
 
 
-def test_provenance_that_cannot_be_read_is_an_error(server: PrefixServer, prefix: Open, samples: Samples) -> None:
+def test_a_package_that_cannot_be_read_is_an_error(
+    server: PrefixServer, prefix: Open, samples: Samples, tmp_path: Path
+) -> None:
     (entry,) = prefix().publish([samples.alpha])
     server.always_read = Fault(503, "down")
     with pytest.raises(ForgeError, match=r"^prefix:forge: alpha-.* cannot be read: "):
-        prefix().provenance(entry)
+        provenance(prefix(), entry)
+    with pytest.raises(ForgeError, match=r"alpha-.* cannot be read \(tried 3 times\): HTTP 503: down"):
+        prefix().fetch(entry, tmp_path)
+
+
+def test_what_is_fetched_is_what_the_index_lists(prefix: Open, samples: Samples, tmp_path: Path) -> None:
+    (entry,) = prefix().publish([samples.alpha])
+    with pytest.raises(ForgeError, match="is not what its index lists"):
+        prefix().fetch(replace(entry, sha256="0" * 64), tmp_path)
 
 
 def test_the_key_does_not_follow_a_redirect_to_another_place(
@@ -271,7 +278,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_place(
         elsewhere.store("forge", entry.filename, "noarch", samples.alpha.path.read_bytes())
         server.redirect_reads_to = elsewhere.url
         assert [found.sha256 for found in prefix().entries()] == [entry.sha256]
-        assert prefix().provenance(entry) == PROVENANCE
+        assert provenance(prefix(), entry) == PROVENANCE
         assert len(elsewhere.requests) >= 3
         assert all("authorization" not in request.headers for request in elsewhere.requests)
 
@@ -285,7 +292,6 @@ def test_the_token_of_an_auth_file_serves_as_well(server: PrefixServer, samples:
         channel="forge",
         subdirs=("noarch",),
         credentials=Credentials(auth_file=auth_file),
-        cache=tmp_path / "cache",
         patience=QUICK,
     )
     assert len(channel.publish([samples.alpha])) == 1
@@ -348,7 +354,6 @@ PrefixChannel(
     channel="forge",
     subdirs=("noarch",),
     credentials=Credentials("k"),
-    cache=Path({str(tmp_path)!r}),
 ).publish([PackageFile.read(Path({str(samples.alpha.path)!r}), "noarch")])
 """
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)

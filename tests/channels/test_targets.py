@@ -87,18 +87,18 @@ def test_every_kind_opens_to_a_channel_with_the_label_of_its_target(tmp_path: Pa
     assert set(samples) == set(TARGETS)
     for mapping in samples.values():
         target = parse_target(mapping, WHERE)
-        assert open_channel(target, tmp_path, Credentials(), tmp_path / "cache").label == target.label
+        assert open_channel(target, tmp_path, Credentials()).label == target.label
 
 
 def test_a_relative_folder_is_relative_to_the_forge_and_an_absolute_one_is_not(tmp_path: Path) -> None:
-    relative = open_channel(FileTarget(file="out"), tmp_path, Credentials(), tmp_path)
-    absolute = open_channel(FileTarget(file="/srv/channel"), tmp_path, Credentials(), tmp_path)
+    relative = open_channel(FileTarget(file="out"), tmp_path, Credentials())
+    absolute = open_channel(FileTarget(file="/srv/channel"), tmp_path, Credentials())
     assert isinstance(relative, FolderChannel)
     assert (relative.url, relative.is_local) == (f"file://{tmp_path}/out", True)
     assert absolute.url == "file:///srv/channel"
 
 
 def test_a_prefix_channel_is_read_from_its_server(tmp_path: Path) -> None:
-    channel = open_channel(PrefixTarget(prefix="wv-forge"), tmp_path, Credentials(), tmp_path)
+    channel = open_channel(PrefixTarget(prefix="wv-forge"), tmp_path, Credentials())
     assert isinstance(channel, PrefixChannel)
     assert (channel.url, channel.is_local) == ("https://prefix.dev/wv-forge", False)

@@ -20,7 +20,7 @@ PARTITIONS = st.sampled_from(["", "3.12", "12.6|3.12"])
 
 @given(st.dictionaries(st.text(), JSON, max_size=4), PARTITIONS, st.integers(0, 99))
 def test_a_record_survives_being_carried(parts: dict[str, Any], partition: str, number: int) -> None:
-    record = Record("cumm", partition, digest(parts), parts, number)
+    record = Record("cumm", partition, digest(parts), parts, parts, {"engine": "1"}, number, parts)
     carried = json.loads(json.dumps(record.to_extra()))
     found = Record.from_extra(carried)
     assert found == record

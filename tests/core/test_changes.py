@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wvforge_dagster.core.changes import changes, describe_changes
+from wvforge_dagster.core.changes import Change, changed_tests, describe, input_changes
 
 BASE: dict[str, Any] = {
     "format": 1,
@@ -19,8 +19,12 @@ BASE: dict[str, Any] = {
     "sources": {"../src": "bb"},
     "variant": {"python": "3.12"},
     "platform": "linux-64",
-    "local_packages": {"cumm": "c" * 64},
+    "local_packages": {"cumm": "0.7.11 " + "c" * 64},
 }
+
+
+def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> str:
+    return describe(input_changes(old, new))
 
 
 def changed(**parts: Any) -> dict[str, Any]:
@@ -40,13 +44,21 @@ def with_recipe(section: str, **values: Any) -> dict[str, Any]:
         (changed(files={}), "fix.patch: removed"),
         (changed(files={"fix.patch": "aa", "b.sh": "1"}), "b.sh: added"),
         (changed(sources={"../src": "cc"}), "source ../src: content"),
+        (
+            changed(sources={"../src": "bb", "u@v1": "commit " + "a" * 40}),
+            "source u@v1: added",
+        ),
         (changed(variant={"python": "3.13"}), "variant.python: 3.12 -> 3.13"),
         (changed(variant={"python": "3.12", "cuda_version": "12.6"}), "variant.cuda_version: none -> 12.6"),
-        (changed(local_packages={"cumm": "d" * 64}), "cumm: content cccccccc -> dddddddd"),
-        (changed(local_packages={**BASE["local_packages"], "pccm": "e" * 64}), "pccm: content none -> eeeeeeee"),
-        (changed(local_packages={}), "cumm: content cccccccc -> none"),
+        (changed(local_packages={"cumm": "0.7.11 " + "d" * 64}), "cumm 0.7.11: content cccccccc -> dddddddd"),
+        (changed(local_packages={"cumm": "0.7.12 " + "d" * 64}), "cumm: 0.7.11 -> 0.7.12"),
+        (
+            changed(local_packages={**BASE["local_packages"], "pccm": "0.4 " + "e" * 64}),
+            "pccm 0.4: content none -> eeeeeeee",
+        ),
+        (changed(local_packages={}), "cumm 0.7.11: content cccccccc -> none"),
         (changed(platform="noarch"), "platform: linux-64 -> noarch"),
-        (changed(format=2), "the way inputs are recorded"),
+        (changed(format=2), "record: the way inputs are recorded"),
         (with_recipe("build", number=1), "build.number: 0 -> 1"),
         (with_recipe("build", script="make\nmake -j install\n"), "build.script: line 2"),
         (with_recipe("build", script="make\nmake install\nmore\n"), "build.script: line 3"),
@@ -85,6 +97,25 @@ TREE = st.recursive(
 
 @given(TREE, TREE)
 def test_any_two_recipes_that_differ_give_a_reason_of_one_line(old: Any, new: Any) -> None:
-    found = list(changes({"recipe": {"x": old}}, {"recipe": {"x": new}}))
+    found = [str(change) for change in input_changes({"recipe": {"x": old}}, {"recipe": {"x": new}})]
     assert bool(found) is (old != new)
     assert all("\n" not in item for item in found)
+
+
+def test_a_moved_tag_shows_both_commits() -> None:
+    (change,) = input_changes({"sources": {"u@v1": "commit " + "a" * 40}}, {"sources": {"u@v1": "commit " + "b" * 40}})
+    assert str(change) == "source u@v1: commit aaaaaaaaaaaa -> commit bbbbbbbbbbbb"
+
+
+def test_a_changed_line_is_kept_as_it_was_and_as_it_is() -> None:
+    (change,) = input_changes(BASE, with_recipe("build", script="make\nmake -j install\n"))
+    assert change == Change("build.script", "line 2", "make install", "make -j install")
+
+
+def test_changed_tests_are_said_in_words() -> None:
+    old = {"tests": [{"script": ["true"]}], "local_packages": {"b": "1.0 " + "c" * 64}}
+    new = {"tests": [{"script": ["false"]}], "local_packages": {"b": "1.0 " + "d" * 64}}
+    assert [str(change) for change in changed_tests(old, new)] == [
+        "tests.script: true -> false",
+        "b 1.0: content cccccccc -> dddddddd",
+    ]

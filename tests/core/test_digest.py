@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.values import output
-from wvforge_dagster.core.digest import content_digest, digest, digest_files, digest_tree, input_parts
+from wvforge_dagster.core.digest import content_digest, digest, digest_files, digest_tree
 
 NAMES = st.text(alphabet="abcxyz09._-é", min_size=1, max_size=8).filter(lambda name: name not in (".", "..", ".git"))
 JSON = st.recursive(
@@ -131,48 +130,6 @@ def test_files_can_be_left_out_by_path(tmp_path: Path) -> None:
     for name in ("recipe.yaml", "sub/recipe.yaml"):
         (tmp_path / name).write_text("x")
     assert list(digest_files(tmp_path, without=["recipe.yaml"])) == ["sub/recipe.yaml"]
-
-
-def parts(**changed: Any) -> dict[str, Any]:
-    given_parts: dict[str, Any] = {
-        "files": {"fix.patch": "1"},
-        "sources": {"../src": "2"},
-        "local_packages": {"cumm": "3"},
-        "platform": "linux-64",
-    }
-    made = changed.pop("output", output("a", variant={"python": "3.12"}))
-    return input_parts(made, **{**given_parts, **changed})
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"files": {"fix.patch": "9"}},
-        {"files": {"fix.patch": "1:x"}},
-        {"files": {}},
-        {"sources": {"../src": "9"}},
-        {"local_packages": {"cumm": "9"}},
-        {"platform": "linux-aarch64"},
-        {"output": output("a", variant={"python": "3.11"})},
-        {"output": output("a", variant={"python": "3.12"}, script="false")},
-        {"output": output("a", variant={"python": "3.12"}, number=1)},
-        {"output": output("a", variant={"python": "3.12"}, host=["cmake"])},
-    ],
-)
-def test_the_input_digest_changes_with_what_binds(changed: dict[str, Any]) -> None:
-    assert digest(parts(**changed)) != digest(parts())
-
-
-@pytest.mark.parametrize("key", ["tests", "extra"])
-def test_the_input_digest_does_not_change_with(key: str) -> None:
-    made = output("a", variant={"python": "3.12"})
-    made.rendered[key] = [{"script": ["true"]}]
-    assert digest(parts(output=made)) == digest(parts())
-
-
-def test_a_noarch_package_is_the_same_on_every_platform() -> None:
-    made = output("a", noarch="generic")
-    assert parts(output=made, platform="linux-64") == parts(output=made, platform="osx-arm64")
 
 
 INDEX = {"name": "a", "version": "1", "build": "h_0", "build_number": 0, "depends": ["b"], "timestamp": 5}

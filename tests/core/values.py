@@ -9,10 +9,12 @@ from typing import Any
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.columns import Dimensions
+from wvforge_dagster.core.derive import derive
 from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.evidence import Evidence, Listed, RecipeFiles
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement
-from wvforge_dagster.core.state import Evidence, RecipeFiles, Status, derive
+from wvforge_dagster.core.state import Status
 
 TARGET = "file:output/channel"
 
@@ -66,17 +68,21 @@ def catalog(*recipes: Recipe | BrokenRecipe, dimensions: Dimensions | None = Non
 class World:
     """What lies in the channels of a forge, changed by tests as a build would change it."""
 
-    def __init__(self, *recipes: Recipe | BrokenRecipe) -> None:
+    def __init__(self, *recipes: Recipe | BrokenRecipe, dimensions: Dimensions | None = None) -> None:
+        self.dimensions = dimensions
         self.recipes = {item.path: item for item in recipes}
         self.staged: list[Artifact] = []
         self.published: set[tuple[str, str]] = set()
         self.failures: dict[VariantId, Failure] = {}
         self.building: set[VariantId] = set()
         self.files: dict[str, RecipeFiles] = {}
+        self.commits: dict[str, str] = {}
+        self.recorded: dict[str, str] = {"engine": "1", "compilers": "gcc 12"}
+        self.rebuild_on: set[str] = set()
 
     @property
     def catalog(self) -> Catalog:
-        return catalog(*self.recipes.values())
+        return catalog(*self.recipes.values(), dimensions=self.dimensions)
 
     def edit(self, changed: Recipe | BrokenRecipe) -> None:
         self.recipes[changed.path] = changed
@@ -88,13 +94,21 @@ class World:
             Evidence(
                 platform="linux-64",
                 files={name: self.files.get(name, RecipeFiles({}, {})) for name in found.packages},
-                staged=tuple(self.staged),
-                published={TARGET: frozenset(self.published)},
+                artifacts=tuple(self.staged),
+                published={TARGET: frozenset(self._listed())},
                 targets=dict.fromkeys(found.packages, (TARGET,)),
                 failures=self.failures,
                 building=frozenset(self.building),
+                commits=self.commits,
+                recorded=self.recorded,
+                rebuild_on=frozenset(self.rebuild_on),
             ),
         )
+
+    def _listed(self) -> Iterable[Listed]:
+        for filename, sha256 in self.published:
+            item = next((item for item in self.staged if item.filename == filename), None)
+            yield Listed.of(item)._replace(sha256=sha256) if item else Listed(filename, sha256, filename, 0)
 
     def status(self, package: str, partition: str = "") -> Status:
         return self.statuses()[VariantId(package, partition)]
@@ -112,19 +126,39 @@ class World:
             number = max([expected.output.build_number - 1, *taken]) + 1
             made = Artifact(
                 subdir="linux-64",
-                filename=f"{expected.output.name}-1.0-{partition.replace('|', '_')}_{number}.conda",
+                filename=f"{expected.output.name}-1.0-h{partition.replace('|', '')}_{number}.conda",
                 name=expected.output.name,
                 version="1.0",
-                build=f"{partition}_{number}",
+                build=f"h{partition.replace('|', '')}_{number}",
                 build_number=number,
                 sha256=digest([expected.output.name, partition, number]),
                 size=1,
                 content=content or digest(["content", expected.input_digest]),
-                record=Record(package, partition, expected.input_digest, expected.parts),
+                record=Record(
+                    package, partition, expected.input_digest, expected.parts, expected.tests, dict(self.recorded)
+                ),
             )
             self.staged.append(made)
             if publish:
                 self.published.add((made.filename, made.sha256))
+
+    def note_equal(self, package: str, partition: str = "") -> None:
+        """What a build leaves that came out equal to the newest package: a note on that one."""
+        for expected in self.status(package, partition).expected:
+            assert expected.last is not None
+            record = Record(
+                package, partition, expected.input_digest, expected.parts, expected.tests, dict(self.recorded)
+            )
+            self._note(expected.last, record)
+
+    def note_tests(self, package: str, partition: str = "") -> None:
+        """What tests leave that passed on the package that is there."""
+        for expected in self.status(package, partition).expected:
+            assert expected.found is not None
+            self._note(expected.found, replace(expected.found.records[-1], tests=expected.tests))
+
+    def _note(self, artifact: Artifact, note: Record) -> None:
+        self.staged[self.staged.index(artifact)] = replace(artifact, notes=(*artifact.notes, note))
 
     def build_all(self) -> None:
         for identity, status in self.statuses().items():

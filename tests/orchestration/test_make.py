@@ -144,11 +144,24 @@ def test_a_name_is_never_used_again_whatever_the_build_string(small_forge: Small
     assert len(published(small_forge)) == 3
 
 
-def test_a_forced_build_takes_the_next_number(small_forge: SmallForge) -> None:
-    small_forge.package("a")
+RANDOM = "head -c 8 /dev/urandom > $PREFIX/f"
+
+
+def test_a_forced_build_that_came_out_different_takes_the_next_number(small_forge: SmallForge) -> None:
+    small_forge.package("a", RANDOM)
     make(small_forge, "a")
     made = make(small_forge, "a", force=True)
-    assert (made.ran, made.reason, made.artifacts[0].build_number) == (True, "forced", 1)
+    assert (made.outcome, made.reason, made.artifacts[0].build_number) == ("built", "forced", 1)
+
+
+def test_a_forced_build_that_came_out_equal_changes_nothing(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    make_and_publish(small_forge, "a")
+    before = published(small_forge)
+    made = make(small_forge, "a", force=True)
+    assert made.outcome.startswith("built, and came out equal to a-1.0-")
+    publish(small_forge, "a")
+    assert published(small_forge) == staged(small_forge) == before
 
 
 def test_dependents_of_a_package_that_came_out_equal_stay_published(small_forge: SmallForge) -> None:
@@ -168,7 +181,7 @@ def test_dependents_of_a_package_that_came_out_different_are_stale(small_forge: 
     small_forge.edit("a", "echo a >", "echo other >")
     make_and_publish(small_forge, "a")
     assert small_forge.states() == {"a": "published", "b": "stale"}
-    assert small_forge.status("b").reason.startswith("a: content ")
+    assert small_forge.status("b").reason.startswith("a 1.0: content ")
 
 
 def test_each_column_is_made_for_itself(small_forge: SmallForge) -> None:
@@ -314,7 +327,9 @@ def test_a_staged_file_that_is_gone_or_cut_is_missing_and_built_again(
     assert small_forge.states() == {"a": "published"}
 
 
-def test_a_target_that_refuses_is_named_and_nothing_counts_as_published(small_forge: SmallForge) -> None:
+def test_a_name_that_a_target_holds_with_other_content_is_left_and_the_next_number_taken(
+    small_forge: SmallForge,
+) -> None:
     small_forge.configure(channels=[], variants=[], publish=[{"file": "good"}, {"file": "bad"}])
     small_forge.package("a")
     made = make(small_forge, "a")
@@ -323,11 +338,23 @@ def test_a_target_that_refuses_is_named_and_nothing_counts_as_published(small_fo
     other.configure(channels=[], variants=[], publish=[{"file": str(small_forge.root / "bad")}])
     make_and_publish(other, "a")
     assert published(other) == [made.artifacts[0].filename]
-    with pytest.raises(ForgeError, match=r"upload of a: file:bad: .* is there with other content"):
+    with pytest.raises(ForgeError, match=r"a: is stale .* and is not published"):
+        publish(small_forge, "a")
+    assert make(small_forge, "a").artifacts[0].build_number == 1
+    publish(small_forge, "a")
+    assert small_forge.status("a").channels == ("file:good", "file:bad")
+
+
+def test_a_target_that_fails_is_named_and_does_not_hide_the_others(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], publish=[{"file": "good"}, {"file": "bad"}])
+    small_forge.package("a")
+    small_forge.write("bad", "a file in its place")
+    make(small_forge, "a")
+    with pytest.raises(ForgeError, match=r"upload of a: file:bad: "):
         publish(small_forge, "a")
     status = small_forge.status("a")
     assert (status.state.value, status.channels) == ("staged", ("file:good",))
-    assert "file:bad: noarch/a-1.0-" in status.reason
+    assert "file:bad: " in status.reason
 
 
 def _folder(path: Path) -> Path:
@@ -354,13 +381,67 @@ def test_losing_our_books_changes_no_state(small_forge: SmallForge, gone: str) -
     assert small_forge.states() == before == {"a": "published"}
 
 
-def test_losing_the_staging_channel_loses_the_state(small_forge: SmallForge) -> None:
+def test_losing_the_staging_channel_loses_nothing_that_is_published(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    small_forge.package("b", "cp $PREFIX/share/a.txt $PREFIX/b.txt", host=("a",))
+    make_and_publish(small_forge, "a")
+    shutil.rmtree(small_forge.root / "output")
+    small_forge.configure(channels=[], variants=[], publish=[{"file": "kept"}])
+    make_and_publish(small_forge, "a")
+    shutil.rmtree(small_forge.root / "output")
+    assert small_forge.states() == {"a": "published", "b": "missing"}
+    make_and_publish(small_forge, "b")
+    assert small_forge.states() == {"a": "published", "b": "published"}
+    assert len(staged(small_forge)) == 2
+    assert len(published(small_forge)) == 2
+
+
+def test_a_note_of_an_equal_build_survives_the_loss_of_everything_but_the_channel(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], publish=[{"file": "kept"}])
     small_forge.package("a")
     make_and_publish(small_forge, "a")
-    shutil.rmtree(small_forge.root / "output/staging")
-    assert small_forge.states() == {"a": "missing"}
+    small_forge.edit("a", "echo a >", "true; echo a >")
+    make_and_publish(small_forge, "a")
+    assert len(published(small_forge)) == 1
+    shutil.rmtree(small_forge.root / "output")
+    assert small_forge.states() == {"a": "published"}
+
+
+def test_a_changed_test_runs_on_the_same_file(small_forge: SmallForge) -> None:
+    small_forge.package("a", test="test -f $PREFIX/share/a.txt")
+    make_and_publish(small_forge, "a")
+    before = staged(small_forge)
+    small_forge.package("a", test="grep -q a $PREFIX/share/a.txt && test -f $RECIPE_DIR/absent || exit 0")
+    assert small_forge.status("a").tests_only
     made = make(small_forge, "a")
-    assert made.artifacts[0].build_number == 1
+    assert (made.outcome, [outcome.failure for _, outcome in made.tests]) == ("tested", [None])
+    publish(small_forge, "a")
+    assert small_forge.states() == {"a": "published"}
+    assert staged(small_forge) == before
+    small_forge.package("a", test="grep -q b $PREFIX/share/a.txt")
+    failed = why_not_made(small_forge, "a")
+    assert failed.failure.failure_class is FailureClass.TEST
+    assert small_forge.states() == {"a": "failed"}
+    assert staged(small_forge) == before
+
+
+def test_a_refused_number_says_which_one_to_set(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], rebuild="refuse")
+    small_forge.package("a")
+    make_and_publish(small_forge, "a")
+    small_forge.edit("a", "echo a >", "echo b >")
+    failed = why_not_made(small_forge, "a")
+    assert failed.failure.reason.endswith("set build.number to 1")
+    small_forge.edit("a", "  noarch: generic", "  noarch: generic\n  number: 1")
+    assert make(small_forge, "a").artifacts[0].build_number == 1
+
+
+def test_a_raised_build_number_is_published_also_if_it_came_out_equal(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    make_and_publish(small_forge, "a")
+    small_forge.edit("a", "  noarch: generic", "  noarch: generic\n  number: 1")
+    make_and_publish(small_forge, "a")
+    assert len(published(small_forge)) == 2
 
 
 def test_an_output_folder_that_cannot_be_written_is_a_failure_in_words(small_forge: SmallForge) -> None:

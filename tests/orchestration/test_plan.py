@@ -103,7 +103,7 @@ def test_what_is_staged_is_planned_only_if_it_is_to_be_published() -> None:
 def test_what_is_up_to_date_is_planned_if_it_is_forced() -> None:
     world = matrix()
     world.build_all()
-    assert plan_of(world, force=frozenset({VariantId("pure")})).reasons == {VariantId("pure"): "forced"}
+    assert plan_of(world, force={VariantId("pure"): "forced"}).reasons == {VariantId("pure"): "forced"}
 
 
 @pytest.mark.parametrize(

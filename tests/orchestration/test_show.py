@@ -25,7 +25,7 @@ def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None
         partition=None,
         state="published",
         reason="up to date",
-        filename="a-1.0-_0.conda",
+        filename="a-1.0-h_0.conda",
         sha256=statuses[0].artifacts[0].sha256,
         channel=TARGET,
     )
@@ -39,7 +39,7 @@ def test_several_outputs_are_joined_by_a_blank() -> None:
     made = World(recipe("m", output("lib"), output("tool")))
     made.build("m")
     (row,) = rows(made.statuses().values())
-    assert row["filename"] == "lib-1.0-_0.conda tool-1.0-_0.conda"
+    assert row["filename"] == "lib-1.0-h_0.conda tool-1.0-h_0.conda"
     assert len((row["sha256"] or "").split()) == 2
 
 

@@ -29,12 +29,14 @@ class Amendment:
         number: replaces ``build.number``.
         string_suffix: is appended to ``build.string``, where that lacks the number.
         source_base: folder that relative ``path`` sources outside the recipe's folder are relative to.
+        commits: of its git sources, in the order of the recipe: they take the place of tags and branches, which move.
     """
 
     record: Mapping[str, Any]
     number: int | None
     string_suffix: str | None
     source_base: Path
+    commits: tuple[str, ...] = ()
 
 
 def amend(text: str, amendment: Amendment) -> str:
@@ -54,6 +56,7 @@ def amend(text: str, amendment: Amendment) -> str:
     if amendment.number is not None:
         edits.extend(_number_edits(root, amendment.number))
     edits.extend(_string_edits(root, amendment))
+    edits.extend(_commit_edits(root, amendment.commits))
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
@@ -123,6 +126,34 @@ def _string_edits(root: yaml.MappingNode, amendment: Amendment) -> Iterator[tupl
         else:
             continue
         yield node.start_mark.index, node.end_mark.index, json.dumps(value)
+
+
+def _commit_edits(root: yaml.MappingNode, commits: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
+    """Edits that pin git sources to commits.
+
+    Nothing where the recipe's text has another number of git sources than this variant (some stand under a condition): the
+    commits are compared after the build in any case.
+    """
+    sources = [source for holder in (root, *_outputs(root)) for source in _git_sources(_get(holder, "source"))]
+    if len(sources) != len(commits):
+        return
+    for source, commit in zip(sources, commits, strict=True):
+        pins = [(key, value) for key, value in source.value if key.value in ("tag", "branch", "rev")]
+        for key, value in pins:
+            yield key.start_mark.index, value.end_mark.index, f"rev: {json.dumps(commit)}"
+        if not pins:
+            yield _insertion(source, f"rev: {json.dumps(commit)}")
+
+
+def _git_sources(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _git_sources(item)
+    elif isinstance(node, yaml.MappingNode):
+        if _get(node, "git") is not None:
+            yield node
+        for key in ("then", "else"):
+            yield from _git_sources(_get(node, key))
 
 
 def _source_edits(node: yaml.Node, base: Path) -> Iterator[tuple[int, int, str]]:

@@ -6,10 +6,12 @@ Each build has a folder of its own, so that builds never share an output folder,
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,15 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.build.amend import Amendment, amend
-from wvforge_dagster.build.inspect import inspect_package
+from wvforge_dagster.build.inspect import (
+    RENDERED,
+    Environments,
+    commits_of,
+    environments_of,
+    inspect_package,
+    read_package,
+    rendered_recipe,
+)
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.digest import digest_files
@@ -65,6 +75,7 @@ class BuildRequest:
         recipe_sha256: of the recipe.yaml that `output` was rendered from.
         number: a build number to take instead of the recipe's; None for the recipe's.
         string_suffix: appended to a ``build.string`` that lacks the number.
+        commits: that its git sources are to be, in order.
     """
 
     recipe: Path
@@ -73,6 +84,7 @@ class BuildRequest:
     record: Record
     number: int | None = None
     string_suffix: str | None = None
+    commits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class BuiltPackage:
 
     file: PackageFile
     artifact: Artifact
+    environments: Environments
     seconds: Mapping[str, float] = field(hash=False)
 
 
@@ -122,7 +135,17 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         raise BuildFailed(_failure(answer, result, place.limits, "the build"))
     path = Path(answer["path"])
     file = PackageFile.read(path, path.parent.name)
-    return BuiltPackage(file, inspect_package(file), answer["seconds"])
+    rendered = rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path))
+    _check_commits(request, commits_of(rendered))
+    return BuiltPackage(file, inspect_package(file), environments_of(rendered), answer["seconds"])
+
+
+def _check_commits(request: BuildRequest, built: tuple[str, ...]) -> None:
+    """A tag that was moved between the question and the build must not get in under the old commit's record."""
+    for wanted, commit in zip(request.commits, built, strict=False):
+        if not commit.startswith(wanted):
+            reason = f"{request.recipe}: a git source is commit {commit[:12]} now, not {wanted[:12]}; build it again"
+            raise BuildFailed(Failure(FailureClass.INTERRUPTED, reason))
 
 
 def run_package_tests(
@@ -149,18 +172,13 @@ def run_package_tests(
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a build's folder, also where a script left folders without write permission."""
-
-    def allow(function: Callable[[str], object], path: str, _: object) -> None:
-        parent = Path(path).parent
-        try:
-            parent.chmod(0o700)
-            Path(path).chmod(0o700)
-            function(path)
-        except OSError:
-            pass
-
-    shutil.rmtree(folder, onerror=allow)
+    """Remove a build's folder, also where a script left folders without permissions. What cannot be removed stays."""
+    for current, names, _ in os.walk(folder):
+        for path in (current, *(f"{current}/{name}" for name in names)):
+            with suppress(OSError):
+                if not Path(path).is_symlink():
+                    Path(path).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(
@@ -196,7 +214,7 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
         return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in folder.parents}
 
     shutil.copytree(source, target, symlinks=True, ignore=left_out)
-    amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source)
+    amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source, request.commits)
     path = target / request.recipe.name
     content = path.read_bytes()
     files = digest_files(target, without=(path.name,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
 
-_FILES = ("info/index.json", "info/about.json", "info/paths.json")
 _RUN_EXPORTS = "info/run_exports.json"
-_RENDERED = "info/recipe/rendered_recipe.yaml"
+INFO_FILES = ("info/index.json", "info/about.json", "info/paths.json", _RUN_EXPORTS)
+"""The files of a package that `describe_package` reads."""
+
+RENDERED = "info/recipe/rendered_recipe.yaml"
+"""The file in which the engine keeps what it built, from what, and in which environments."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +42,48 @@ class Environments:
 
     sections: Mapping[str, tuple[Resolved, ...]] = field(default_factory=dict, hash=False)
 
+    def to_json(self) -> dict[str, list[dict[str, str]]]:
+        """The environments as values of JSON; `from_json` reads them."""
+        return {name: [asdict(item) for item in items] for name, items in self.sections.items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Environments:
+        return cls({name: tuple(Resolved(**item) for item in items) for name, items in value.items()})
+
 
 def inspect_package(file: PackageFile) -> Artifact:
-    """Read what a package says of itself.
+    """Read what a package on this machine says of itself.
 
     Raises:
         ForgeError: if the file is no whole package.
     """
-    found = _read(file.path, (*_FILES, _RUN_EXPORTS))
-    index, about, paths = (found[name] for name in _FILES)
+    try:
+        return describe_package(file.subdir, file.filename, file.sha256, file.size, read_package(file.path, INFO_FILES))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(file.path, error) from None
+
+
+def describe_package(subdir: str, filename: str, sha256: str, size: int, info: Mapping[str, bytes | None]) -> Artifact:
+    """What a package says of itself in its `INFO_FILES`.
+
+    Raises:
+        KeyError, TypeError, ValueError: if they are not what a package has.
+    """
+    # Every package has all of them but the last one.
+    index, about, paths, run_exports = (
+        json.loads(info[name] or (b"{}" if name == _RUN_EXPORTS else b"")) for name in INFO_FILES
+    )
     extra = about.get("extra") or {}
     return Artifact(
-        subdir=file.subdir,
-        filename=file.filename,
+        subdir=subdir,
+        filename=filename,
         name=index["name"],
         version=index["version"],
         build=index["build"],
         build_number=index["build_number"],
-        sha256=file.sha256,
-        size=file.size,
-        content=content_digest(index, paths.get("paths", []), about, found[_RUN_EXPORTS]),
+        sha256=sha256,
+        size=size,
+        content=content_digest(index, paths.get("paths", []), about, run_exports),
         record=Record.from_extra(extra.get(RECORD_KEY)),
         file_count=len(paths.get("paths", [])),
     )
@@ -66,11 +91,24 @@ def inspect_package(file: PackageFile) -> Artifact:
 
 def read_environments(path: Path) -> Environments:
     """The build and host environments of a package that the engine built; none for another tool's."""
+    return environments_of(rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path)))
+
+
+def rendered_recipe(content: bytes | None, where: str) -> dict[str, Any]:
+    """The engine's own account of a build, from a package's `RENDERED`; empty for another tool's package.
+
+    Raises:
+        ForgeError: if it is malformed.
+    """
     try:
-        content = wait_for(_read_raw(path, (_RENDERED,)))[_RENDERED]
-        rendered = yaml.load(content or b"", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-    except Exception as error:
-        raise _unreadable(path, error) from None
+        found = yaml.load(content or b"", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except yaml.YAMLError as error:
+        raise ForgeError(f"its {RENDERED} cannot be read: {error}", where=where) from None
+    return found if isinstance(found, dict) else {}
+
+
+def environments_of(rendered: Mapping[str, Any]) -> Environments:
+    """The build and host environments in an engine's account of a build."""
     dependencies = rendered.get("finalized_dependencies") or {}
     return Environments(
         {
@@ -78,6 +116,11 @@ def read_environments(path: Path) -> Environments:
             for section in ("build", "host")
         }
     )
+
+
+def commits_of(rendered: Mapping[str, Any]) -> tuple[str, ...]:
+    """The commits that the git sources of a build were, in order."""
+    return tuple(str(source["rev"]) for source in rendered.get("finalized_sources") or [] if "git" in source)
 
 
 def _resolved(item: Mapping[str, Any]) -> Resolved:
@@ -90,11 +133,14 @@ def _resolved(item: Mapping[str, Any]) -> Resolved:
     )
 
 
-def _read(path: Path, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def read_package(path: Path, names: tuple[str, ...]) -> dict[str, bytes | None]:
+    """Files of a package on this machine by their names in it; None for those that it lacks.
+
+    Raises:
+        ForgeError: if the file is no whole package.
+    """
     try:
-        raw = wait_for(_read_raw(path, names))
-        # Every package has all of them but this one.
-        return {name: json.loads(raw[name] or (b"{}" if name == _RUN_EXPORTS else b"")) for name in names}
+        return wait_for(_read_raw(path, names))
     except Exception as error:
         raise _unreadable(path, error) from None
 

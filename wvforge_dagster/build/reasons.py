@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.build.events import EventStream
-from wvforge_dagster.build.words import plain_words
+from wvforge_dagster.build.words import plain_words, solver_words
 from wvforge_dagster.core.failure import FailureClass
 
 LAST_LINES = 30
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
 _EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
 _SCRIPT_SPAN = "Running build script"
-_MISSING = re.compile(r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)")
 
 
 class EngineLog:
@@ -141,13 +140,7 @@ def _solver_words(log: EngineLog) -> str:
             )
         )
     except Exception as error:
-        words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
-        missing = _MISSING.search(words)
-        return (
-            f"{missing.group(1)} is missing upstream ({words})"
-            if missing and missing.group(1) not in words[:40]
-            else words
-        )
+        return solver_words(error)
     return f"no environment satisfies {', '.join(log.specs)}"
 
 

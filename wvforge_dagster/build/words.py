@@ -10,6 +10,7 @@ _LABEL = re.compile(
 )
 _KIND = re.compile(r"([A-Z][A-Za-z]+)\s*\{")
 _FIELD = re.compile(r'(\w+): (?:Some\()?"((?:[^"\\]|\\.)*)"')
+_MISSING = re.compile(r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)")
 _LINE = re.compile(r"\bline: (\d+)")
 
 
@@ -30,3 +31,12 @@ def plain_words(error: BaseException) -> str:
             said = [re.sub(r"(?<!^)([A-Z])", r" \1", kind.group(1)).lower(), *fields.values()]
         text = ": ".join(said) + (f" (line {line.group(1)})" if line else "")
     return text[:500]
+
+
+def solver_words(error: BaseException) -> str:
+    """The solver's own explanation in one line, beginning with the name of the package that no channel has."""
+    words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
+    missing = _MISSING.search(words)
+    if missing and missing.group(1) not in words[:40]:
+        return f"{missing.group(1)} is missing upstream ({words})"
+    return words

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.channels import folder_index
+from wvforge_dagster.channels import folder_index, folder_notes
 from wvforge_dagster.channels.folder_copy import put, remove_unfinished
 from wvforge_dagster.channels.folder_lock import writing
-from wvforge_dagster.channels.package_archive import identify, is_platform, read_provenance
+from wvforge_dagster.channels.package_archive import identify, is_platform, read_files
 from wvforge_dagster.channels.protocol import ChannelEntry
-from wvforge_dagster.channels.provenance_cache import ProvenanceCache
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.core.errors import ForgeError
@@ -32,16 +31,14 @@ class FolderChannel:
 
     is_local = True
 
-    def __init__(self, path: Path, *, label: str | None = None, cache: Path | None = None) -> None:
+    def __init__(self, path: Path, *, label: str | None = None) -> None:
         """
         Args:
             path: the folder; it need not exist yet.
             label: the channel as the user wrote it.
-            cache: a folder that keeps the provenance of packages by content.
         """
         self.path = path.absolute()
         self._label = label or f"file:{path}"
-        self._provenance = ProvenanceCache(cache) if cache else None
         self._read: dict[str, tuple[tuple[int, int, int], tuple[ChannelEntry, ...]]] = {}
 
     @property
@@ -69,15 +66,45 @@ class FolderChannel:
         """
         return tuple(entry for subdir in self._subdirs() for entry in self._entries_of(subdir))
 
-    def provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
-        """What a listed package says of how it was made.
+    def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        """See `Channel.read`.
 
         Raises:
             ForgeError: if its file is gone, cannot be read, or is not of the listed size.
         """
-        if self._provenance is None:
-            return self._read_provenance(entry)
-        return self._provenance.get(entry.sha256, lambda: self._read_provenance(entry))
+        path = self.path / entry.subdir / entry.filename
+        if path.exists() and path.stat().st_size != entry.size:
+            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
+        return read_files(path, names)
+
+    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
+        """The listed file itself, measured.
+
+        Raises:
+            ForgeError: if it is gone or has another content.
+        """
+        path = self.path / entry.subdir / entry.filename
+        try:
+            file = PackageFile.read(path, entry.subdir)
+        except OSError as error:
+            raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        if file.sha256 != entry.sha256:
+            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
+        return file
+
+    def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
+        """See `Channel.notes`."""
+        return folder_notes.read_notes(self.path, entry)
+
+    def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
+        """See `Channel.add_notes`.
+
+        Raises:
+            ForgeError: if they cannot be written.
+        """
+        if notes:
+            with self._writing():
+                folder_notes.add_notes(self.path, entry, notes)
 
     def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages that lie in the folder without being listed are listed with them.
@@ -165,12 +192,6 @@ class FolderChannel:
             known = (version, read_repodata(path, subdir, where=str(path)))
             self._read[subdir] = known
         return known[1]
-
-    def _read_provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
-        path = self.path / entry.subdir / entry.filename
-        if path.exists() and path.stat().st_size != entry.size:
-            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
-        return read_provenance(path)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

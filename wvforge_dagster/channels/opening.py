@@ -11,25 +11,21 @@ from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.targets import FileTarget, PrefixTarget, PublishTarget
 
 
-def open_channel(
-    target: PublishTarget, root: Path, credentials: Credentials, cache: Path, *, platform: str = "linux-64"
-) -> Channel:
+def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *, platform: str = "linux-64") -> Channel:
     """The channel that a target means. Nothing is written or connected to yet.
 
     Args:
         root: the folder of the forge, which relative paths are relative to.
-        cache: a folder for what was once read from channels, by content.
         platform: the platform of the forge; its packages and ``noarch`` are what remote channels are asked for.
     """
     match target:
         case FileTarget():
-            return FolderChannel(root / target.file, label=target.label, cache=cache)
+            return FolderChannel(root / target.file, label=target.label)
         case PrefixTarget():
             return PrefixChannel(
                 url=target.url,
                 channel=target.prefix,
                 subdirs=tuple(dict.fromkeys(("noarch", platform))),
                 credentials=credentials,
-                cache=cache,
             )
     raise TypeError(f"no channel is entered for {type(target).__name__}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rattler.package import IndexJson
 from rattler.package_streaming import PackageArchive
@@ -72,24 +72,17 @@ def unreadable(path: Path) -> str | None:
     return None
 
 
-def provenance_of(extra: dict[str, Any]) -> dict[str, Any] | None:
-    """The part of an about.json's ``extra`` in which a package says how it was made."""
-    found = extra.get("wvforge")
-    return found if isinstance(found, dict) else None
-
-
-def read_provenance(path: Path) -> dict[str, Any] | None:
-    """`provenance_of` the package archive at `path`.
+def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes | None]:
+    """Files of the package archive at `path` by their names in it; None for those that it lacks.
 
     Raises:
         ForgeError: if it is missing or cannot be read.
     """
 
-    async def read() -> dict[str, Any]:
-        archive = await PackageArchive.from_path(path)
-        return (await archive.about_json()).extra
+    async def read() -> dict[str, bytes | None]:
+        return await (await PackageArchive.from_path(path)).read_files(names)
 
     try:
-        return provenance_of(wait_for(read()))
+        return wait_for(read())
     except Exception as error:  # rattler has no common class of its errors
         raise ForgeError(f"cannot be read: {first_line(error)}", where=str(path)) from None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rattler
 from rattler.networking import Client
+from rattler.package_streaming import PackageArchive
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.package_archive import identify, provenance_of
+from wvforge_dagster.channels.package_archive import identify
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.protocol import ChannelEntry
-from wvforge_dagster.channels.provenance_cache import ProvenanceCache
 from wvforge_dagster.channels.publication import confirm, not_yet_listed
 from wvforge_dagster.channels.remote_index import RemoteIndex
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line
@@ -36,7 +35,6 @@ class PrefixChannel:
         channel: str,
         subdirs: Sequence[str],
         credentials: Credentials,
-        cache: Path,
         patience: Patience | None = None,
     ) -> None:
         """
@@ -44,14 +42,12 @@ class PrefixChannel:
             url: the server, such as ``https://prefix.dev``.
             channel: its name there.
             subdirs: the platforms whose packages `entries` tells.
-            cache: a folder that keeps the provenance of packages by content.
         """
         self._server = url.rstrip("/")
         self._channel = channel
         self._subdirs = tuple(subdirs)
         self._credentials = credentials
         self._patience = patience or Patience()
-        self._provenance = ProvenanceCache(cache)
         self._index = RemoteIndex(self.url, credentials=credentials, patience=self._patience, label=self.label)
 
     @property
@@ -70,13 +66,48 @@ class PrefixChannel:
         """
         return self._index.entries(self._subdirs)
 
-    def provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
-        """What a listed package says of how it was made; asked once, then kept by its sha256.
+    def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        """See `Channel.read`: a part of the package, by range requests, where the server allows it.
 
         Raises:
             ForgeError: if the package cannot be read.
         """
-        return self._provenance.get(entry.sha256, lambda: self._read_provenance(entry))
+        url = f"{self.url}/{entry.subdir}/{entry.filename}"
+        token = self._credentials.bearer_for(self._server)
+
+        async def read() -> dict[str, bytes | None]:
+            client = Client(headers={"Authorization": f"Bearer {token}"} if token else None, timeout=300)
+            return await (await PackageArchive.from_url(client, url)).read_files(names)
+
+        fault: Exception | None = None
+        for pause in (*self._patience.pauses(), 0.0):
+            try:
+                return wait_for(read())
+            except Exception as error:  # rattler has no common class of its errors
+                fault = error
+                time.sleep(pause)
+        words = self._credentials.redact(first_line(fault)) if fault else ""
+        raise ForgeError(f"{entry.filename} cannot be read: {words}", where=self.label, remedy="try again later")
+
+    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
+        """See `Channel.fetch`: a download.
+
+        Raises:
+            ForgeError: if it cannot be downloaded, or has another content than the index lists.
+        """
+        path = folder / entry.filename
+        self._index.download(f"{entry.subdir}/{entry.filename}", path)
+        file = PackageFile.read(path, entry.subdir)
+        if file.sha256 != entry.sha256:
+            raise ForgeError(f"{entry.subdir}/{entry.filename} is not what its index lists", where=self.label)
+        return file
+
+    def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
+        """None: the server takes packages only."""
+        return ()
+
+    def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
+        """Nothing: the server takes packages only."""
 
     def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages before one that fails stay uploaded: a server takes them one by one.
@@ -123,26 +154,6 @@ class PrefixChannel:
                 return listing
             time.sleep(min(pause, left))
             pause = min(pause * 2, 15.0)
-
-    def _read_provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
-        url = f"{self.url}/{entry.subdir}/{entry.filename}"
-        token = self._credentials.bearer_for(self._server)
-
-        async def read() -> rattler.AboutJson | None:
-            client = Client(headers={"Authorization": f"Bearer {token}"} if token else None, timeout=300)
-            return await rattler.AboutJson.from_remote_url(client, url)
-
-        fault: Exception | None = None
-        for pause in (*self._patience.pauses(), 0.0):
-            try:
-                about = wait_for(read())
-            except Exception as error:  # rattler has no common class of its errors
-                fault = error
-                time.sleep(pause)
-            else:
-                return provenance_of(about.extra) if about is not None else None
-        words = self._credentials.redact(first_line(fault)) if fault else ""
-        raise ForgeError(f"{entry.filename} cannot be read: {words}", where=self.label, remedy="try again later")
 
 
 def _check_unchanged(package: PackageFile) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from wvforge_dagster.core.package_file import PackageFile
@@ -45,7 +46,7 @@ class Channel(Protocol):
 
     @property
     def is_local(self) -> bool:
-        """Whether `entries` and `provenance` answer without a network."""
+        """Whether `entries`, `read` and `notes` answer without a network."""
 
     def entries(self) -> tuple[ChannelEntry, ...]:
         """Every package that the channel's repodata lists, in order of subdir and filename.
@@ -53,8 +54,24 @@ class Channel(Protocol):
         A channel that does not exist yet has none. Raises ForgeError if it cannot be reached or read.
         """
 
-    def provenance(self, entry: ChannelEntry) -> dict[str, Any] | None:
-        """What the package says of how it was made (``extra.wvforge`` of its about.json), if it says so."""
+    def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Files of a listed package by their names in it, such as ``info/about.json``; None for those that it lacks.
+
+        A remote channel reads a part of the package where its server allows it, not the whole. Raises ForgeError if the
+        package is gone, cannot be read, or is not what the index lists.
+        """
+
+    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
+        """The listed package as a file on this machine, in `folder` if it has to be copied; of the listed sha256.
+
+        Raises ForgeError if it cannot be had.
+        """
+
+    def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
+        """What was added to a listed package with `add_notes`, the oldest first; none where a kind has no place for notes."""
+
+    def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
+        """Keep notes (values of JSON) beside a listed package. Those that are there are left; a kind may have no place."""
 
     def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
         """Put packages into the channel and return them as read back from its repodata, in the same order.

@@ -1,14 +1,15 @@
-"""The index of a channel on a web server, as the server tells it now."""
+"""A channel on a web server, read: its index as the server tells it now, and its packages."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -19,9 +20,11 @@ from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.repodata import first_line, read_repodata
 from wvforge_dagster.core.errors import ForgeError
 
+Result = TypeVar("Result")
+
 
 class RemoteIndex:
-    """Reads ``URL/SUBDIR/repodata.json``, and asks again only for what changed."""
+    """Reads ``URL/SUBDIR/repodata.json``, asking again only for what changed, and downloads packages."""
 
     def __init__(self, url: str, *, credentials: Credentials, patience: Patience, label: str) -> None:
         self._url = url
@@ -42,20 +45,46 @@ class RemoteIndex:
         with ThreadPoolExecutor(max_workers=len(ordered)) as pool:
             return tuple(entry for found in pool.map(self._entries_of, ordered) for entry in found)
 
+    def download(self, place: str, target: Path) -> None:
+        """Write the file at ``URL/place`` to `target`.
+
+        Raises:
+            ForgeError: with the status and the server's words, if it cannot be had after the patience's attempts.
+        """
+        self._patiently(place, lambda: self._download(place, target))
+
     def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
+        return self._patiently(f"its index of {subdir}", lambda: self._read(subdir))
+
+    def _patiently(self, what: str, attempt: Callable[[], Result]) -> Result:
         for pause in self._patience.pauses():
             try:
-                return self._read(subdir)
+                return attempt()
             except _TransientError as fault:
                 time.sleep(min(max(pause, fault.pause_s), self._patience.longest_pause_s))
         try:
-            return self._read(subdir)
+            return attempt()
         except _TransientError as fault:
             raise ForgeError(
-                f"its index of {subdir} cannot be read (tried {self._patience.attempts} times): {fault.words}",
+                f"{what} cannot be read (tried {self._patience.attempts} times): {fault.words}",
                 where=self._label,
                 remedy="try again later",
             ) from None
+
+    def _download(self, place: str, target: Path) -> None:
+        """One attempt."""
+        url = f"{self._url}/{place}"
+        try:
+            with (
+                _Session(self._url, self._credentials.bearer_for(self._url)) as session,
+                session.get(url, stream=True, timeout=min(30.0, self._patience.reading_s)) as answer,
+            ):
+                if answer.status_code != 200:
+                    raise self._fault(place, answer)
+                size = int(answer.headers.get("Content-Length") or 0)
+                self._save(answer, target, limit_s=self._patience.upload_limit(size))
+        except (requests.RequestException, OSError) as error:
+            raise _TransientError(self._credentials.redact(_reason(error))) from None
 
     def _read(self, subdir: str) -> tuple[ChannelEntry, ...]:
         """One attempt."""
@@ -72,11 +101,11 @@ class RemoteIndex:
                 if answer.status_code == 404:
                     return ()
                 if answer.status_code != 200:
-                    raise self._fault(subdir, answer)
+                    raise self._fault(f"its index of {subdir}", answer)
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / subdir / "repodata.json"
                     path.parent.mkdir()
-                    self._save(answer, path)
+                    self._save(answer, path, limit_s=self._patience.reading_s)
                     try:
                         entries = read_repodata(path, subdir, where=url)
                     except ForgeError as error:
@@ -86,15 +115,15 @@ class RemoteIndex:
         except (requests.RequestException, OSError) as error:
             raise _TransientError(self._credentials.redact(_reason(error))) from None
 
-    def _save(self, answer: requests.Response, path: Path) -> None:
-        deadline = time.monotonic() + self._patience.reading_s
+    def _save(self, answer: requests.Response, path: Path, *, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
         with path.open("wb") as stream:
             for block in answer.iter_content(1 << 16):
                 stream.write(block)
                 if time.monotonic() > deadline:
-                    raise _TransientError(f"no whole answer within {self._patience.reading_s:.0f} s")
+                    raise _TransientError(f"no whole answer within {limit_s:.0f} s")
 
-    def _fault(self, subdir: str, answer: requests.Response) -> ForgeError | _TransientError:
+    def _fault(self, what: str, answer: requests.Response) -> ForgeError | _TransientError:
         body = next(answer.iter_content(400), b"").decode(errors="replace")
         words = self._credentials.redact(" ".join(body.split()))
         fault = f"HTTP {answer.status_code}: {words or answer.reason}"
@@ -102,7 +131,7 @@ class RemoteIndex:
             asked = answer.headers.get("Retry-After", "")
             return _TransientError(fault, pause_s=float(asked) if asked.isdigit() else 0.0)
         remedy = "check the key in PREFIX_API_KEY" if answer.status_code in (401, 403) else None
-        return ForgeError(f"its index of {subdir} cannot be read: {fault}", where=self._label, remedy=remedy)
+        return ForgeError(f"{what} cannot be read: {fault}", where=self._label, remedy=remedy)
 
 
 @dataclass

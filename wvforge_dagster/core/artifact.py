@@ -17,21 +17,28 @@ RECORD_KEY = "wvforge"
 
 @dataclass(frozen=True)
 class Record:
-    """What a package says of how it was made.
+    """What a package says of how it was made, or what was found out of it since (see `Artifact.notes`).
 
     Attributes:
         package: the recipe's name (an output's recipe, if it has several).
         partition: the partition that it was built in.
         input_digest: over `parts`.
-        parts: what `core.digest.input_parts` gave.
+        parts: what `core.inputs.input_parts` gave.
+        tests: what `core.inputs.parts_of_tests` gave: the tests that this very file passed.
+        recorded: what is shown, and binds only by forge.yaml's ``rebuild-on``: the engine's version and the like.
         recipe_number: the build number in the recipe; the package's own may be higher (see `core.numbers`).
+        environments: only in a note: the environments of the later build, by section; the package's own are in its
+            ``info/recipe/rendered_recipe.yaml``, where the engine writes them.
     """
 
     package: str
     partition: str
     input_digest: str
     parts: Mapping[str, Any] = field(hash=False)
+    tests: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    recorded: Mapping[str, str] = field(default_factory=dict, hash=False)
     recipe_number: int = 0
+    environments: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_extra(self) -> dict[str, str]:
         """The record as a recipe's ``extra`` carries it: readable in part, and whole as packed JSON.
@@ -57,7 +64,10 @@ class Record:
                 partition=str(found["partition"]),
                 input_digest=str(found["input_digest"]),
                 parts=dict(found["parts"]),
+                tests=dict(found["tests"]),
+                recorded=dict(found["recorded"]),
                 recipe_number=int(found["recipe_number"]),
+                environments=dict(found["environments"]),
             )
         except (KeyError, TypeError, ValueError, zlib.error):
             return None
@@ -65,13 +75,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One package file in the staging channel.
+    """One package file in the staging channel or in a publish target.
 
     Attributes:
         sha256: of the file.
         content: its content digest.
         record: how it was made, if it says so.
         file_count: number of payload files.
+        notes: what was found out of this file after it was built, the oldest first: that a build from other inputs came
+            out equal, or that it passed other tests.
     """
 
     subdir: str
@@ -85,3 +97,9 @@ class Artifact:
     content: str
     record: Record | None
     file_count: int = 0
+    notes: tuple[Record, ...] = ()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Everything that is true of the file: what it says itself, and the notes."""
+        return ((self.record,) if self.record else ()) + self.notes

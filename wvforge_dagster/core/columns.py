@@ -17,6 +17,8 @@ SEPARATOR = "|"
 DIMENSION_OF_KEY = {"cuda_version": "cuda", "python": "python"}
 """Which dimension the values of a variant key make. Dagster orders dimensions by name, and so does this project."""
 
+KEY_OF_DIMENSION = {dimension: key for key, dimension in DIMENSION_OF_KEY.items()}
+
 
 @dataclass(frozen=True)
 class Dimensions:

@@ -1,9 +1,8 @@
-"""Digests: what went into a package variant, and what came out of it.
+"""Digests of values, of files, and of what is in a package.
 
-The *input digest* is a hash over named parts; each part is kept beside it, so that a later reader can say which one
-changed. The *content digest* is a hash over what a package holds and what solvers see of it, without times and without
+The *content digest* is a hash over what a package holds and what solvers see of it, without times, the build's number and
 the record of how it was made, so that two builds of the same thing compare equal (the engine's archives are not
-reproducible to the bit, their payload is).
+reproducible to the bit, their payload is). What went into a package is `core.inputs`.
 """
 
 from __future__ import annotations
@@ -16,14 +15,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.core.recipe import Output
-
-FORMAT = 1
-"""Version of the record that packages carry; readers ignore records of a newer one."""
-
-NOT_BINDING = ("tests", "extra")
-"""Keys of a rendered recipe that do not make the package: tests are run again without a build; extra is for people."""
-
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for one value."""
@@ -33,33 +24,6 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """sha256 in hex over the canonical JSON of `value`."""
     return hashlib.sha256(canonical(value).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def input_parts(
-    output: Output,
-    *,
-    files: Mapping[str, str],
-    sources: Mapping[str, str],
-    local_packages: Mapping[str, str],
-    platform: str,
-) -> dict[str, Any]:
-    """The parts that bind one output of a package variant.
-
-    Args:
-        files: digests of the other files of the recipe folder, by path in it.
-        sources: digests of its ``path`` sources, by path as rendered (url and git sources are in the recipe).
-        local_packages: content digests of the local packages in its build and host requirements, by name.
-        platform: the target platform.
-    """
-    return {
-        "format": FORMAT,
-        "recipe": {key: value for key, value in output.rendered.items() if key not in NOT_BINDING},
-        "files": dict(files),
-        "sources": dict(sources),
-        "variant": dict(output.variant),
-        "platform": "noarch" if output.noarch else platform,
-        "local_packages": dict(local_packages),
-    }
 
 
 def content_digest(

@@ -30,6 +30,7 @@ class Failure:
 
     Attributes:
         input_digest: the inputs that it failed with (`core.state.Status.input_digest`); it is shown until they change.
+        want: what it was to be made from (`core.state.Status.want`), where the inputs were not known yet.
         reason: one line.
         details: the last lines of the log that matter, for people.
         log: where the whole log lies, relative to the forge's output folder.
@@ -38,5 +39,6 @@ class Failure:
     failure_class: FailureClass
     reason: str
     input_digest: str = ""
+    want: str = ""
     details: str = ""
     log: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -92,6 +92,24 @@ class Forge(_Settings):
         default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
     )
     limits: Limits = Limits()
+    rebuild: Literal["raise", "refuse"] = Field(
+        default="raise",
+        description="When inputs changed and the recipe's build number did not: raise the number, or refuse to build.",
+    )
+    rebuild_on: tuple[Literal["pinned", "host", "build", "engine", "compilers", "isolation"], ...] = Field(
+        default=("pinned",),
+        alias="rebuild-on",
+        description="Recorded parts whose change rebuilds. By the nightly run: `pinned` (a host package that no longer fits "
+        "the package's own requirements), `host`, `build` (any change of that environment). By every run: `engine`, "
+        "`compilers`, `isolation`.",
+    )
+    nightly: str | None = Field(
+        default=None,
+        description="When the nightly run starts by itself, as five cron fields; none: it is started by hand.",
+    )
+    watch: bool = Field(
+        default=False, description="Whether the sensor of changed recipes is on when Dagster's daemon first starts."
+    )
 
 
 def load_forge(root: Path) -> Forge:
@@ -171,7 +189,8 @@ def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> For
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
         known = Limits.model_fields if location[:1] == ["limits"] else Forge.model_fields
-        return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(known)}")
+        names = (field.alias or name for name, field in known.items())
+        return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(names)}")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("tuple", "list")
     given = first.get("input")
     if given is not None and not isinstance(given, (dict, tuple)) and repr(given) not in message:

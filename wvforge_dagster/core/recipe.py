@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
+
+from wvforge_dagster.core.digest import digest
 
 SECTIONS = ("build", "host", "run", "test")
 
@@ -43,9 +46,21 @@ class Output:
     skip: str | None
     rendered: dict[str, Any] = field(hash=False)
 
-    @property
-    def has_tests(self) -> bool:
-        return bool(self.rendered.get("tests"))
+    @cached_property
+    def binding(self) -> dict[str, Any]:
+        """The part of the rendered recipe that makes the package.
+
+        ``extra`` is for people, and ``tests`` are run again without a build; but for ``package_contents``, which the engine
+        checks while it writes the package and at no other time.
+        """
+        kept = {key: value for key, value in self.rendered.items() if key not in ("tests", "extra")}
+        contents = [test for test in self.rendered.get("tests") or [] if "package_contents" in test]
+        return kept | ({"package_contents": contents} if contents else {})
+
+    @cached_property
+    def binding_digest(self) -> str:
+        """Digest of `binding`."""
+        return digest(self.binding)
 
     def requires(self, *sections: str) -> frozenset[str]:
         """Names of the packages that these sections require; all sections if none is given."""

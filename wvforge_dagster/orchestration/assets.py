@@ -15,10 +15,11 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
+from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
-from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant
+from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant, test_variant
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, made_metadata, package_metadata
 from wvforge_dagster.orchestration.partitions import partition_mapping, partition_of, partitions_definition
 from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
@@ -26,9 +27,13 @@ from wvforge_dagster.orchestration.publish import publish_variant
 
 
 class BuildConfig(dg.Config):
-    """Settings of one run."""
+    """Settings of one run.
+
+    `force`: build it also if it is up to date; `reason`: why, which is shown.
+    """
 
     force: bool = False
+    reason: str = "forced"
 
 
 def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
@@ -68,19 +73,29 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
     )
     def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
         identity = VariantId(package.name, partition_of(context, package.dimensions))
+        only_checks = package_key(package.name) not in context.selected_asset_keys
+        failed: MakeFailed | None = None
+        # Nothing is yielded while the relay's thread logs: two threads on one instance can deadlock.
         with LogRelay(context.log.info) as relay:
             try:
-                made = make_variant(forge, identity, relay.write, force=config.force)
-            except MakeFailed as failed:
-                yield from selected(context, failed_checks(package, failed))
-                raise dg.Failure(
-                    description=failed.failure.reason,
-                    metadata=_failure_metadata(forge, failed.failure),
-                    allow_retries=False,
-                ) from None
-        if package_key(package.name) in context.selected_asset_keys:
+                if only_checks:
+                    made = test_variant(forge, identity, relay.write)
+                else:
+                    made = make_variant(forge, identity, relay.write, force=config.force, why=config.reason)
+            except MakeFailed as error:
+                failed = error
+        if failed is not None:
+            yield from selected(context, failed_checks(package, failed))
+            raise dg.Failure(
+                description=failed.failure.reason,
+                metadata=_failure_metadata(forge, failed.failure),
+                allow_retries=False,
+            )
+        if made.artifacts and not only_checks:
             yield _materialization(forge, package, made)
-            yield from selected(context, passed_checks(package, made))
+        elif not made.artifacts:
+            context.log.info(f"{identity}: {made.reason}")
+        yield from selected(context, passed_checks(package, made))
 
     return build
 
@@ -107,21 +122,24 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
                 kinds={"upload"},
                 owners=list(_owners(package)),
                 partitions_def=partitions,
+                skippable=True,
             )
         ],
         partitions_def=partitions,
         pool=UPLOAD_POOL,
     )
-    def upload(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def upload(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         identity = VariantId(package.name, partition_of(context, package.dimensions))
         try:
             published = publish_variant(forge, identity)
         except ForgeError as fault:
             raise dg.Failure(description=str(fault), allow_retries=False) from None
+        if not published.artifacts:
+            return
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)
         metadata |= {key: value for key, value in shown.items() if key.split(": ")[-1] in _UPLOAD_KEYS}
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts])
         )
 
@@ -154,8 +172,9 @@ def _package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partition
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
         metadata=package_metadata(package),
-        code_version=_code_version(package),
+        code_version=_code_version(forge, package),
         partitions_def=partitions,
+        skippable=True,
     )
 
 
@@ -171,9 +190,17 @@ def _owners(package: Package) -> Iterator[str]:
             yield f"team:{name}"
 
 
-def _code_version(package: Package) -> str:
-    """Changes with the recipe, so that Dagster's own display of what is out of date agrees with ours."""
-    return digest([output.rendered for output in package.recipe.outputs] if package.recipe else package.fault)[:16]
+def _code_version(forge: ForgeOnDisk, package: Package) -> str:
+    """Changes with the recipe and its files, so that Dagster's own display of what is out of date agrees with ours.
+
+    Dagster has one for all partitions of an asset: it is taken of the first column, so that a new column leaves it as it is.
+    """
+    if package.recipe is None:
+        return digest(package.fault)[:16]
+    files = recipe_files(forge, package)
+    first = package.recipe.outputs[0]
+    outputs = [output.binding_digest for output in package.recipe.outputs if output.variant == first.variant]
+    return digest([outputs, dict(files.files), dict(files.sources)])[:16]
 
 
 def op_name(prefix: str, name: str, catalog: Catalog) -> str:

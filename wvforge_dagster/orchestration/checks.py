@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from wvforge_dagster.build.builder import TestOutcome
 from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.core.test_names import test_names
 from wvforge_dagster.orchestration.keys import package_key
@@ -40,25 +41,27 @@ def selected(
 
 def passed_checks(package: Package, made: Made) -> Iterator[dg.AssetCheckResult]:
     """A result for each test that ran. Where nothing was built, none ran, and the results of the build stand."""
-    several = package.recipe is not None and len(package.recipe.output_names) > 1
-    for output, outcome in made.tests:
-        yield dg.AssetCheckResult(
-            asset_key=package_key(package.name),
-            check_name=_check_name(output, outcome.name, several=several),
-            passed=True,
-            metadata={"seconds": round(outcome.seconds, 3)},
-        )
+    yield from _results(package, made.tests)
 
 
 def failed_checks(package: Package, failed: MakeFailed) -> Iterator[dg.AssetCheckResult]:
+    yield from _results(package, failed.tests)
+
+
+def _results(package: Package, tests: tuple[tuple[str, TestOutcome], ...]) -> Iterator[dg.AssetCheckResult]:
+    """One result for each check. Several variants of an output may share a partition: then all have to pass."""
     several = package.recipe is not None and len(package.recipe.output_names) > 1
-    for output, outcome in failed.tests:
-        details = outcome.failure.details if outcome.failure else ""
+    by_name: dict[str, list[TestOutcome]] = {}
+    for output, outcome in tests:
+        by_name.setdefault(_check_name(output, outcome.name, several=several), []).append(outcome)
+    for name, outcomes in by_name.items():
+        failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
+        details = failure.details if failure else ""
         yield dg.AssetCheckResult(
             asset_key=package_key(package.name),
-            check_name=_check_name(output, outcome.name, several=several),
-            passed=outcome.failure is None,
-            description=outcome.failure.reason if outcome.failure else None,
-            metadata={"seconds": round(outcome.seconds, 3)}
+            check_name=name,
+            passed=failure is None,
+            description=failure.reason if failure else None,
+            metadata={"seconds": round(sum(outcome.seconds for outcome in outcomes), 3)}
             | ({"output": dg.MetadataValue.text(details)} if details else {}),
         )

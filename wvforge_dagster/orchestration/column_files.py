@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
-from wvforge_dagster.core.state import UP_TO_DATE, Status
+from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 
-def column_files(
+def column_artifacts(
     forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]
-) -> tuple[tuple[str, str], ...]:
-    """Subdir and filename of the forge's own packages that a build of `variant` may use: those that it needs, and what
-    those need, in its column, as far as they are up to date."""
-    found: dict[tuple[str, str], None] = {}
+) -> tuple[Artifact, ...]:
+    """The forge's own packages that a build of `variant` may use: those that it needs, and what those need, in its
+    column, as far as they are up to date."""
+    found: dict[Artifact, None] = {}
     seen: set[VariantId] = set()
     queue = [*variant.builds_against, *variant.runs_with]
     while queue:
@@ -23,6 +24,6 @@ def column_files(
             continue
         seen.add(identity)
         queue += [*forge.catalog.variants[identity].builds_against, *forge.catalog.variants[identity].runs_with]
-        if statuses[identity].state in UP_TO_DATE:
-            found |= {(artifact.subdir, artifact.filename): None for artifact in statuses[identity].artifacts}
-    return tuple(sorted(found))
+        if statuses[identity].is_settled:
+            found |= dict.fromkeys(statuses[identity].artifacts)
+    return tuple(sorted(found, key=lambda artifact: (artifact.subdir, artifact.filename)))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wvforge_dagster.build.inspect import inspect_package
+from wvforge_dagster.build.inspect import INFO_FILES, describe_package
+from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import Package, VariantId
+from wvforge_dagster.core.derive import derive
 from wvforge_dagster.core.digest import digest_files, digest_tree
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.state import Evidence, RecipeFiles, Status, derive
+from wvforge_dagster.core.evidence import Evidence, Listed, RecipeFiles
+from wvforge_dagster.core.state import Status
+from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
 from wvforge_dagster.orchestration.whole_files import write_whole
 
@@ -37,14 +42,19 @@ def derive_statuses(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> dic
 def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
     """All evidence, now."""
     packages = forge.catalog.packages
+    listings = {channel.label: channel_entries(forge, channel) for _, channel in forge.targets}
+    staged = channel_entries(forge, forge.staging)
     return Evidence(
         platform=forge.forge.platform,
         files={name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None},
-        staged=staged_artifacts(forge),
-        published={channel.label: _listing(forge, channel) for _, channel in forge.targets},
+        artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
+        published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
         failures=read_failures(forge),
         building=held_locks(forge) - {mine},
+        commits=known_commits(forge),
+        recorded=recorded_parts(),
+        rebuild_on=frozenset(forge.forge.rebuild_on),
     )
 
 
@@ -59,29 +69,74 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
     return RecipeFiles(digest_files(path.parent, without=(path.name,), without_folder=forge.output), sources)
 
 
-def staged_artifacts(forge: ForgeOnDisk) -> tuple[Artifact, ...]:
-    """What the staging channel holds. Each file is read once in its life: what it says is kept by its sha256.
+def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:
+    """What a channel lists: now, if it is local, else as it was when it was last asked.
 
-    A file that cannot be read, or that is not there any more, is left out: it is no package.
+    A file of a folder that is gone or not of its listed length is left out: it is no package.
     """
-    found = []
-    for entry in forge.staging.entries():
-        path = forge.staging.path / entry.subdir / entry.filename
-        with contextlib.suppress(ForgeError, OSError):
-            if path.stat().st_size == entry.size:
-                found.append(_inspect(forge, entry, path))
-    return tuple(found)
+    if not channel.is_local:
+        return known_listing(forge, channel)
+    folder = Path(unquote(urlsplit(channel.url).path))
+    return tuple(e for e in channel.entries() if _is_there(folder / e.subdir / e.filename, e.size))
 
 
-def _inspect(forge: ForgeOnDisk, entry: ChannelEntry, path: Path) -> Artifact:
-    if entry.sha256 not in _inspected:
-        cache = forge.output / "cache" / "inspected-2" / f"{entry.sha256}.json"
-        artifact = _read_artifact(cache, entry)
-        if artifact is None:
-            artifact = inspect_package(PackageFile(path, entry.subdir, entry.sha256, entry.size))
-            write_whole(cache, json.dumps(_to_json(artifact)))
-        _inspected[entry.sha256] = artifact
-    return _inspected[entry.sha256]
+def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
+    """Every filename that staging or a target is known to list, whether its file is still there or not."""
+    channels = (forge.staging, *(channel for _, channel in forge.targets))
+    listings = (channel.entries() if channel.is_local else known_listing(forge, channel) for channel in channels)
+    return frozenset(entry.filename for listing in listings for entry in listing)
+
+
+def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]) -> None:
+    """Read what the forge's own packages in a channel say of themselves, unless that is known."""
+    for entry in entries:
+        if entry.name in forge.catalog.provider:
+            with contextlib.suppress(ForgeError):
+                inspect_entry(forge, channel, entry, ask=True)
+
+
+def inspect_entry(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, *, ask: bool) -> Artifact | None:
+    """What a listed package says of itself. Each is read once in its life: what it says is kept by its sha256.
+
+    Args:
+        ask: whether it may be read from its channel, if it is not known yet.
+
+    Raises:
+        ForgeError: if it cannot be read.
+    """
+    found = _inspected.get(entry.sha256)
+    if found is None:
+        cache = forge.output / "cache" / "inspected-3" / f"{entry.sha256}.json"
+        found = _read_artifact(cache, entry)
+        if found is None and ask:
+            try:
+                info = channel.read(entry, INFO_FILES)
+                found = describe_package(entry.subdir, entry.filename, entry.sha256, entry.size, info)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ForgeError(f"{entry.filename} is no whole package: {error}", where=channel.label) from None
+            write_whole(cache, json.dumps(_to_json(found)))
+        if found is None:
+            return None
+        _inspected[entry.sha256] = found
+    notes = tuple(note for note in map(Record.from_extra, channel.notes(entry)) if note is not None)
+    return replace(found, notes=notes) if notes else found
+
+
+def _artifacts(
+    forge: ForgeOnDisk, channels: Iterable[tuple[Channel, tuple[ChannelEntry, ...]]]
+) -> tuple[Artifact, ...]:
+    """The forge's own packages in these channels, each once, with the notes of all of them."""
+    found: dict[tuple[str, str, str], Artifact] = {}
+    for channel, entries in channels:
+        for entry in entries:
+            with contextlib.suppress(ForgeError, OSError):
+                artifact = inspect_entry(forge, channel, entry, ask=channel.is_local)
+                if artifact is not None and artifact.record is not None:
+                    key = (entry.subdir, entry.filename, entry.sha256)
+                    there = found.get(key, artifact)
+                    notes = there.notes + tuple(note for note in artifact.notes if note not in there.notes)
+                    found[key] = replace(there, notes=notes) if notes != there.notes else there
+    return tuple(found.values())
 
 
 def _to_json(artifact: Artifact) -> dict[str, object]:
@@ -109,41 +164,6 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
         return None
 
 
-def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
-    """Every filename that staging or a target is known to hold."""
-    listings = [_pairs(forge.staging.entries()), *(_listing(forge, channel) for _, channel in forge.targets)]
-    return frozenset(filename for listing in listings for filename, _ in listing)
-
-
-def _listing(forge: ForgeOnDisk, channel: Channel) -> frozenset[tuple[str, str]]:
-    """What a target lists, as (filename, sha256): now if it is local, else as it was when it was last asked."""
-    if channel.is_local:
-        folder = Path(unquote(urlsplit(channel.url).path))
-        return _pairs(
-            entry for entry in channel.entries() if _is_there(folder / entry.subdir / entry.filename, entry.size)
-        )
-    try:
-        value = json.loads(_listing_cache(forge, channel).read_text(encoding="utf-8"))
-        return frozenset((str(name), str(sha256)) for name, sha256 in value)
-    except (OSError, ValueError, TypeError):
-        return frozenset()
-
-
-def refresh(forge: ForgeOnDisk, channels: Iterable[Channel]) -> Mapping[str, ForgeError]:
-    """Ask remote channels what they list, and keep it. Returns the faults of those that cannot be asked, by label."""
-    faults: dict[str, ForgeError] = {}
-    for channel in channels:
-        if channel.is_local:
-            continue
-        try:
-            listing = sorted(_pairs(channel.entries()))
-        except ForgeError as fault:
-            faults[channel.label] = fault
-            continue
-        write_whole(_listing_cache(forge, channel), json.dumps(listing))
-    return faults
-
-
 def _is_there(path: Path, size: int) -> bool:
     """Whether a file that an index lists is there, in its length: one that was removed or cut is not published."""
     try:
@@ -162,10 +182,5 @@ def mend_indexes(forge: ForgeOnDisk) -> None:
                 channel.reindex()
 
 
-def _listing_cache(forge: ForgeOnDisk, channel: Channel) -> Path:
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in channel.label)
-    return forge.output / "cache" / "listings" / f"{name}.json"
-
-
-def _pairs(entries: Iterable[ChannelEntry]) -> frozenset[tuple[str, str]]:
-    return frozenset((entry.filename, entry.sha256) for entry in entries)
+def _listed(entries: Iterable[ChannelEntry]) -> frozenset[Listed]:
+    return frozenset(Listed.of(entry) for entry in entries)

@@ -65,12 +65,16 @@ class ForgeOnDisk:
     @property
     def solve_channels(self) -> tuple[str, ...]:
         """What builds and tests solve against, in order of priority: staging, the targets, the upstream channels."""
-        upstream = (
+        targets = (channel.url for _, channel in self.targets if not channel.is_local or _is_channel(channel.url))
+        return tuple(dict.fromkeys([self.staging.url, *targets, *self.upstream_channels]))
+
+    @property
+    def upstream_channels(self) -> tuple[str, ...]:
+        """What the recipes build against, in order of priority: names and addresses."""
+        return tuple(
             (self.root / channel.file).resolve().as_uri() if isinstance(channel, FileChannel) else channel
             for channel in self.forge.channels
         )
-        targets = (channel.url for _, channel in self.targets if not channel.is_local or _is_channel(channel.url))
-        return tuple(dict.fromkeys([self.staging.url, *targets, *upstream]))
 
     @property
     def variant_files(self) -> tuple[Path, ...]:
@@ -102,11 +106,10 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     root = settings.forge
     forge = load_forge(root)
     credentials = read_credentials(settings.environ)
-    cache = root / forge.output / "cache"
     targets = []
     for position, mapping in enumerate(forge.publish):
         target = parse_target(_plain(mapping), f"{root / CONFIG_NAME}: publish.{position}")
-        targets.append((target, open_channel(target, root, credentials, cache, platform=forge.platform)))
+        targets.append((target, open_channel(target, root, credentials, platform=forge.platform)))
     labels = [channel.label for _, channel in targets]
     for label in labels:
         if labels.count(label) > 1:

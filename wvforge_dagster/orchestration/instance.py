@@ -71,8 +71,14 @@ def _prepare(home: Path) -> None:
             prepared.touch()
 
 
-def open_quiet_instance(forge: ForgeOnDisk) -> dg.DagsterInstance:
-    """The forge's Dagster instance, without the capture of this process's output: a build's log goes to the event log."""
+def open_quiet_instance(forge: ForgeOnDisk, ref: InstanceRef | None = None) -> dg.DagsterInstance:
+    """The forge's Dagster instance, without the capture of this process's output: a build's log goes to the event log.
+
+    Args:
+        ref: of the instance that this process serves; None for the one in `dagster_home`.
+    """
+    if ref is not None:
+        return dg.DagsterInstance.from_ref(ref)
     home = prepare_home(forge)
     with storage_faults(home):
         return _open(home)

@@ -8,13 +8,13 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from wvforge_dagster.core.columns import Dimensions
-from wvforge_dagster.orchestration.evidence import derive_statuses
-from wvforge_dagster.orchestration.failures import read_failures
+from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
+from wvforge_dagster.orchestration.embedded import assemble_upstream
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.partitions import partitions_definition
-from wvforge_dagster.orchestration.plan import make_plan, select
-from wvforge_dagster.orchestration.run_plan import Event, run_plan
+from wvforge_dagster.orchestration.plan import Plan, select
+from wvforge_dagster.orchestration.run_plan import Event
 
 
 class EverythingConfig(dg.Config):
@@ -60,23 +60,22 @@ def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:
 
     @dg.op(description="Builds, tests and publishes every package variant that is out of date, in dependency order.")
     def build_everything(context: dg.OpExecutionContext, config: EverythingConfig) -> None:
-        catalog = forge.catalog
-        plan = make_plan(
-            catalog,
-            derive_statuses(forge),
-            read_failures(forge),
-            select(catalog, (), (), ()),
-            retry_failed=config.retry_failed,
-        )
-        context.log.info(f"{len(plan.reasons)} of {len(plan.selected)} package variants are to be made")
-
         def on_event(event: Event) -> None:
             context.log.info(f"{event.kind}: {event.id}" + (f": {event.text}" if event.text else ""))
 
-        failed = run_plan(forge, plan, on_event, jobs=config.jobs, publish=True, force=frozenset())
-        if failed:
-            shown = "; ".join(f"{identity}: {reason}" for identity, reason in failed.items())
-            raise dg.Failure(description=f"{len(failed)} package variants were not made: {shown}", allow_retries=False)
+        def on_plan(plan: Plan) -> None:
+            context.log.info(f"{len(plan.reasons)} of {len(plan.selected)} package variants are to be made")
+
+        assemble_upstream(forge, lambda event: None)
+        wanted = Wanted(select(forge.catalog, (), (), ()), retry_failed=config.retry_failed, jobs=config.jobs)
+        outcome = build_forge(forge, wanted, on_plan, on_event, instance=context.instance.get_ref())
+        for warning in outcome.warnings:
+            context.log.warning(str(warning))
+        if outcome.bad:
+            shown = "; ".join(f"{status.id}: {outcome.failed.get(status.id, status.reason)}" for status in outcome.bad)
+            raise dg.Failure(
+                description=f"{len(outcome.bad)} package variants were not made: {shown}", allow_retries=False
+            )
 
     @dg.job(name="everything", description="Build, test and publish everything that is out of date.")
     def everything() -> None:

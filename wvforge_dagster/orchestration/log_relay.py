@@ -11,13 +11,14 @@ MOST_LINES = 200
 
 
 class LogRelay:
-    """A context in which `write` may be called; what is left is passed on at its end."""
+    """A context in which `write` may be called; what is left is passed on at its end. One thread logs, and no other."""
 
     def __init__(self, log: Callable[[str], object]) -> None:
         self._log = log
         self._lines: list[str] = []
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._ended = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="wvforge-log-relay")
 
     def __enter__(self) -> LogRelay:
@@ -27,20 +28,23 @@ class LogRelay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self._ended = True
+        self._wake.set()
         self._thread.join()
-        self._flush()
 
     def write(self, level: str, line: str) -> None:
         with self._lock:
             self._lines.append(line if level == "info" else f"{level}: {line}")
             full = len(self._lines) >= MOST_LINES
         if full:
-            self._flush()
+            self._wake.set()
 
     def _run(self) -> None:
-        while not self._ended.wait(INTERVAL_SECONDS):
+        while not self._ended:
+            self._wake.wait(INTERVAL_SECONDS)
+            self._wake.clear()
             self._flush()
+        self._flush()
 
     def _flush(self) -> None:
         with self._lock:

@@ -1,14 +1,16 @@
 """Making one package variant: what Dagster's asset does when it is materialized.
 
 In this order, so that nothing is lost or half done: hold the package variant's lock; derive its status anew; build and test
-each output in a folder of its own; only when all tests passed, stage all its packages at once.
+each output in a folder of its own; only when all tests passed, stage all its packages at once. Where only the tests changed,
+they run on the package that is there. Where a build came out equal to the package that is there, that one stays, and a note
+beside it says which inputs it is good for as well.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,21 +26,27 @@ from wvforge_dagster.build.builder import (
     remove_folder,
     run_package_tests,
 )
+from wvforge_dagster.build.machine import recorded_parts
+from wvforge_dagster.build.retest import Retest, retest
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
+from wvforge_dagster.core.derive import blockers, unfinished_needs
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.numbers import free_number, taken_numbers
+from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.state import TO_BUILD, UP_TO_DATE, Expected, State, Status, blockers
-from wvforge_dagster.orchestration.column_files import column_files
+from wvforge_dagster.core.state import UP_TO_DATE, Expected, State, Status
+from wvforge_dagster.orchestration.column_files import column_artifacts
+from wvforge_dagster.orchestration.commits import ask_commits
 from wvforge_dagster.orchestration.embedded import explain_missing
-from wvforge_dagster.orchestration.evidence import derive_statuses, known_filenames
+from wvforge_dagster.orchestration.evidence import derive_statuses, recipe_files
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
-from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock
+from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
+from wvforge_dagster.orchestration.numbering import build_number
+from wvforge_dagster.orchestration.staging import bring
 
 OnLog = Callable[[str, str], None]
 
@@ -48,17 +56,22 @@ class Made:
     """What came of making a package variant.
 
     Attributes:
-        reason: why it was built, or that it is up to date.
+        reason: why it was built or tested, or that it is up to date.
+        outcome: what was done, in a few words: ``built``, ``tested``, ``not built``.
         tests: how the tests ended that ran now, by output.
         seconds: of each phase, summed over the outputs; empty if nothing ran.
     """
 
     artifacts: tuple[Artifact, ...]
     reason: str
-    ran: bool
+    outcome: str = "not built"
     tests: tuple[tuple[str, TestOutcome], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     log: Path | None = None
+
+    @property
+    def ran(self) -> bool:
+        return self.log is not None
 
 
 class MakeFailed(Exception):
@@ -70,12 +83,15 @@ class MakeFailed(Exception):
         self.tests = tests
 
 
-def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, force: bool = False) -> Made:
+def make_variant(
+    forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, force: bool = False, why: str = "forced"
+) -> Made:
     """Build, test and stage a package variant, unless it is up to date.
 
     Args:
         on_log: called for each line of the build's log with its level and text.
         force: build it also if it is up to date.
+        why: the reason that is shown for that.
 
     Raises:
         MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
@@ -84,16 +100,21 @@ def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, forc
     with variant_lock(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
-        statuses = derive_statuses(forge, mine=identity)
+        statuses = _statuses_with_commits(forge, identity)
         status = statuses[identity]
         if status.state is State.SKIPPED:
-            return Made((), status.reason, ran=False)
+            return Made((), status.reason)
         if status.state in UP_TO_DATE and not force:
-            return Made(status.artifacts, "up to date", ran=False)
+            return Made(status.artifacts, "up to date")
         _refuse_if_not_ready(forge, variant, statuses)
-        reason = "forced" if status.state in UP_TO_DATE else status.reason
+        reason = why if status.state in UP_TO_DATE else status.reason
+        column = column_artifacts(forge, variant, statuses)
         try:
-            made = _make(forge, variant, status, column_files(forge, variant, statuses), on_log)
+            if status.tests_only and not force:
+                made = _test_again(forge, variant, status, column, on_log)
+            else:
+                with whole_machine(forge) if forge.is_heavy(identity.package) else nullcontext():
+                    made = _make(forge, variant, status, column, on_log)
         except MakeFailed as failed:
             failure = replace(failed.failure, input_digest=status.input_digest)
             if failure.failure_class is FailureClass.SOLVE:
@@ -104,96 +125,230 @@ def make_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog, *, forc
         return replace(made, reason=reason)
 
 
+def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made:
+    """Run the tests of a package variant on the packages that are there; nothing is built.
+
+    Raises:
+        MakeFailed: if a test fails, or there is nothing to test.
+    """
+    variant = forge.catalog.variants[identity]
+    with variant_lock(forge, identity):
+        statuses = derive_statuses(forge, mine=identity)
+        status = statuses[identity]
+        if not status.expected or not all(item.found for item in status.expected):
+            reason = f"there is nothing to test: it is {status.state} ({status.reason})"
+            raise MakeFailed(Failure(FailureClass.OTHER, reason))
+        made = _test_again(forge, variant, status, column_artifacts(forge, variant, statuses), on_log)
+        return replace(made, reason="asked for")
+
+
+test_variant.__test__ = False  # type: ignore[attr-defined]  # it is no test
+
+
+def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[VariantId, Status]:
+    """The statuses, with the commits of the package's git sources asked for if nobody ever did.
+
+    Raises:
+        MakeFailed: if they cannot be asked.
+    """
+    statuses = derive_statuses(forge, mine=identity)
+    sources = (source for item in statuses[identity].expected for source in item.parts["sources"].values())
+    if NOT_ASKED not in sources:
+        return statuses
+    faults = ask_commits(forge, [identity.package])
+    for fault in faults.values():
+        failure = Failure(FailureClass.FETCH, str(fault), input_digest=statuses[identity].input_digest)
+        keep_failure(forge, identity, failure)
+        raise MakeFailed(failure)
+    return derive_statuses(forge, mine=identity)
+
+
 def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
     """A build needs its own recipe in order, and what it builds against up to date."""
     fault = forge.catalog.packages[variant.id.package].fault
     if fault is not None:
         raise MakeFailed(Failure(FailureClass.RENDER, fault))
     stuck = blockers(variant, statuses)
-    unfinished = [other for other in variant.builds_against if statuses[other].state in TO_BUILD]
+    unfinished = unfinished_needs(variant, statuses)
     if stuck or unfinished:
         others = "; ".join(f"{other} is {statuses[other].state}" for other in (*stuck, *unfinished))
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
 
 
-def _make(
-    forge: ForgeOnDisk,
-    variant: PackageVariant,
-    status: Status,
-    column: tuple[tuple[str, str], ...],
-    on_log: OnLog,
-) -> Made:
-    """Build, test and stage all outputs."""
-    log = forge.log_folder(variant.id) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
+@dataclass
+class _Attempt:
+    """One attempt to make a package variant: its folder, its log, and the tests that ran."""
+
+    forge: ForgeOnDisk
+    work: Path
+    log: Path
+    write: OnLog
+    own_channels: list[str]
+    tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
+
+    def place(self, name: str, channels: list[str], *, for_tests: bool = False) -> BuildPlace:
+        folder = self.work / name
+        folder.mkdir(parents=True)
+        return BuildPlace(
+            folder=folder,
+            cache=self.forge.engine_cache,
+            channels=(*channels, *self.own_channels, *self.forge.solve_channels),
+            variant_files=self.forge.variant_files,
+            platform=self.forge.forge.platform,
+            limits=self.forge.test_limits if for_tests else self.forge.build_limits,
+        )
+
+    def seconds(self, built: list[BuiltPackage]) -> dict[str, float]:
+        found: dict[str, float] = {"test": sum(outcome.seconds for _, outcome in self.tests)}
+        for package in built:
+            for phase, value in package.seconds.items():
+                found[phase] = found.get(phase, 0.0) + value
+        return found
+
+
+@contextmanager
+def _attempt(
+    forge: ForgeOnDisk, identity: VariantId, column: tuple[Artifact, ...], on_log: OnLog
+) -> Iterator[_Attempt]:
+    """Everything that can go wrong in it becomes a `MakeFailed` with the tests that ran and the log's place."""
+    log = forge.log_folder(identity) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     shown_log = log.relative_to(forge.output).as_posix()
-    work = forge.work_folder(variant.id)
+    work = forge.work_folder(identity)
     remove_folder(work)
-    siblings = FolderChannel(work / "siblings", label="siblings")
-    tests: list[tuple[str, TestOutcome]] = []
-    built: list[BuiltPackage] = []
+    attempt = _Attempt(forge, work, log, on_log, [])
     try:
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            write = _both(stream, on_log)
-            numbers = _numbers(forge, status)
-            own = [make_view(forge.staging.path, column, work / "column")] if column else []
-            for position, expected in enumerate(status.expected):
-                channels = ([siblings.url] if built else []) + own
-                place = _place(forge, work / str(position), channels)
-                package = build_output(_request(forge, variant, expected, numbers), place, write)
-                built.append(package)
-                outcomes = _test(forge, expected, package, place, write)
-                tests += [(expected.output.name, outcome) for outcome in outcomes]
-                if any(outcome.failure for outcome in outcomes):
-                    _keep_aside(forge, variant.id, package.file)
-                    break
-                elif len(status.expected) > 1:
-                    siblings.publish([package.file])
-            failed = next((outcome.failure for _, outcome in tests if outcome.failure), None)
-            if failed is not None:
-                raise BuildFailed(failed)
-            write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            forge.staging.publish([package.file for package in built])
+            attempt.write = _both(stream, on_log)
+            _create_channels(forge)
+            if column:
+                files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]
+                attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
+            yield attempt
     except BuildFailed as error:
         failure = replace(error.failure, log=shown_log)
-        raise MakeFailed(failure, tuple(tests)) from None
+        raise MakeFailed(failure, tuple(attempt.tests)) from None
     except ForgeError as error:
-        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(tests)) from None
+        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(attempt.tests)) from None
     except OSError as error:
         failure = Failure(
             FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror or error}", log=shown_log
         )
-        raise MakeFailed(failure, tuple(tests)) from None
+        raise MakeFailed(failure, tuple(attempt.tests)) from None
     finally:
         remove_folder(work)
-    seconds: dict[str, float] = {"test": sum(outcome.seconds for _, outcome in tests)}
-    for package in built:
-        for phase, value in package.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + value
-    artifacts = tuple(package.artifact for package in built)
-    return Made(artifacts, status.reason, ran=True, tests=tuple(tests), seconds=seconds, log=log)
 
 
-def _numbers(forge: ForgeOnDisk, status: Status) -> dict[str, int]:
-    """The build number for each output: all outputs of a recipe take the same."""
-    filenames = known_filenames(forge)
-    outputs = [expected.output for expected in status.expected]
-    taken = [
-        number
-        for output in outputs
-        for number in taken_numbers(output.name, output.version, output.build_string, output.build_number, filenames)
-    ]
-    number = free_number(max(output.build_number for output in outputs), taken)
-    return {output.name: number for output in outputs}
+def _make(
+    forge: ForgeOnDisk, variant: PackageVariant, status: Status, column: tuple[Artifact, ...], on_log: OnLog
+) -> Made:
+    """Build, test and stage all outputs."""
+    built: list[BuiltPackage] = []
+    with _attempt(forge, variant.id, column, on_log) as attempt:
+        number = build_number(forge, variant, status)
+        siblings = FolderChannel(attempt.work / "siblings", label="siblings")
+        for position, expected in enumerate(status.expected):
+            place = attempt.place(str(position), [siblings.url] if built else [])
+            package = build_output(_request(forge, variant, expected, number), place, attempt.write)
+            _check_sources(forge, variant, expected)
+            built.append(package)
+            outcomes = _test(forge, expected, package, place, attempt.write)
+            attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
+            if any(outcome.failure for outcome in outcomes):
+                _keep_aside(forge, variant.id, package.file)
+                break
+            if len(status.expected) > 1:
+                siblings.publish([package.file])
+        _raise_failed(attempt)
+        equal = _equal_packages(status.expected, built)
+        if equal is None:
+            attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
+            forge.staging.publish([package.file for package in built])
+            artifacts, outcome = tuple(package.artifact for package in built), "built"
+        else:
+            artifacts = equal
+            outcome = f"built, and came out equal to {', '.join(item.filename for item in equal)}, which stays"
+            attempt.write("info", outcome)
+            for entry, package in zip(bring(forge, equal), built, strict=True):
+                record = package.artifact.record
+                assert record is not None, "a package that was just built carries its record"
+                note = replace(record, environments=package.environments.to_json())
+                forge.staging.add_notes(entry, [note.to_extra()])
+        return Made(
+            artifacts,
+            status.reason,
+            outcome,
+            tests=tuple(attempt.tests),
+            seconds=attempt.seconds(built),
+            log=attempt.log,
+        )
 
 
-def _request(
-    forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, numbers: Mapping[str, int]
-) -> BuildRequest:
+def _test_again(
+    forge: ForgeOnDisk, variant: PackageVariant, status: Status, column: tuple[Artifact, ...], on_log: OnLog
+) -> Made:
+    """Run the tests of all outputs on the packages that are there."""
+    with _attempt(forge, variant.id, (*column, *status.artifacts), on_log) as attempt:
+        for position, expected in enumerate(status.expected):
+            found = expected.found
+            assert found is not None, "only what is there is tested again"
+            place = attempt.place(str(position), [], for_tests=True)
+            request = Retest(found, expected.output, forge.recipe_path(variant.id.package).parent)
+            outcomes = retest(request, place, attempt.write)
+            attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
+        _raise_failed(attempt)
+        for entry, expected in zip(bring(forge, status.artifacts), status.expected, strict=True):
+            assert expected.found is not None
+            now = expected.found.records[-1]
+            forge.staging.add_notes(entry, [replace(now, tests=expected.tests, environments={}).to_extra()])
+        return Made(
+            status.artifacts,
+            status.reason,
+            "tested",
+            tests=tuple(attempt.tests),
+            seconds=attempt.seconds([]),
+            log=attempt.log,
+        )
+
+
+def _check_sources(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected) -> None:
+    """A ``path`` source that was changed while it was built must not get in under the old digest."""
+    now = recipe_files(forge, forge.catalog.packages[variant.id.package]).sources
+    for path, digest in now.items():
+        if expected.parts["sources"].get(path, digest) != digest:
+            reason = f"source {path}: was changed while it was built; build it again"
+            raise BuildFailed(Failure(FailureClass.INTERRUPTED, reason))
+
+
+def _raise_failed(attempt: _Attempt) -> None:
+    """Raise the first failure of the tests, if one failed."""
+    failed = next((outcome.failure for _, outcome in attempt.tests if outcome.failure), None)
+    if failed is not None:
+        raise BuildFailed(failed)
+
+
+def _equal_packages(expected: tuple[Expected, ...], built: list[BuiltPackage]) -> tuple[Artifact, ...] | None:
+    """The packages in the channels that the new ones are equal to in content, one for each output; None if one has none.
+
+    A recipe whose build number was raised asks for a new package, equal or not.
+    """
+    found = []
+    for item, package in zip(expected, built, strict=True):
+        equal = [
+            rival
+            for rival in item.rivals
+            if rival.content == package.artifact.content and rival.build_number >= item.output.build_number
+        ]
+        if not equal:
+            return None
+        found.append(max(equal, key=lambda rival: rival.build_number))
+    return tuple(found)
+
+
+def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
     output = expected.output
     recipe = forge.catalog.packages[variant.id.package].recipe
     assert recipe is not None, "a package variant with outputs has a recipe"
-    number = numbers[output.name]
     raised = number != output.build_number
     lacks_number = not output.build_string.endswith(f"_{output.build_number}")
     record = Record(
@@ -201,8 +356,12 @@ def _request(
         partition=variant.id.partition,
         input_digest=expected.input_digest,
         parts=expected.parts,
+        tests=expected.tests,
+        recorded=recorded_parts(),
         recipe_number=output.build_number,
     )
+    sources = output.rendered.get("source") or []
+    commits = (expected.parts["sources"][git_source_key(source)] for source in sources if "git" in source)
     return BuildRequest(
         recipe=forge.recipe_path(variant.id.package),
         recipe_sha256=recipe.sha256,
@@ -210,24 +369,16 @@ def _request(
         record=record,
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
+        commits=tuple(commit.removeprefix("commit ") for commit in commits),
     )
 
 
-def _place(forge: ForgeOnDisk, folder: Path, own: list[str]) -> BuildPlace:
-    folder.mkdir(parents=True)
+def _create_channels(forge: ForgeOnDisk) -> None:
     for channel in (forge.staging, *(channel for _, channel in forge.targets)):
         if isinstance(channel, FolderChannel):
             # A target that cannot be written is a fault of the upload, not of the build.
             with suppress(ForgeError) if channel is not forge.staging else nullcontext():
                 channel.create()
-    return BuildPlace(
-        folder=folder,
-        cache=forge.engine_cache,
-        channels=(*own, *forge.solve_channels),
-        variant_files=forge.variant_files,
-        platform=forge.forge.platform,
-        limits=forge.build_limits,
-    )
 
 
 def _test(

@@ -30,7 +30,7 @@ def package_metadata(package: Package) -> Metadata:
 
 def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metadata:
     """What a materialization carries."""
-    metadata: Metadata = decision(made.reason, ran=made.ran) | artifacts_metadata(made.artifacts)
+    metadata: Metadata = decision(made.reason, made.outcome) | artifacts_metadata(made.artifacts)
     for artifact in made.artifacts:
         prefix = _prefix(artifact, made.artifacts)
         host = environments.get(artifact.filename, Environments()).sections.get("host", ())
@@ -49,9 +49,9 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
     return metadata
 
 
-def decision(reason: str, *, ran: bool) -> Metadata:
-    """Whether it was built, and why, in one line that still reads true once it is done."""
-    return {"decision": f"built, because: {reason}" if ran else f"not built: {reason}"}
+def decision(reason: str, outcome: str) -> Metadata:
+    """What was done, and why, in one line that still reads true once it is done."""
+    return {"decision": f"{outcome}: {reason}" if outcome == "not built" else f"{outcome}, because: {reason}"}
 
 
 def artifacts_metadata(artifacts: tuple[Artifact, ...]) -> Metadata:
@@ -65,7 +65,10 @@ def artifacts_metadata(artifacts: tuple[Artifact, ...]) -> Metadata:
 
 
 def _prefix(artifact: Artifact, artifacts: tuple[Artifact, ...]) -> str:
-    return f"{artifact.name}: " if len(artifacts) > 1 else ""
+    if len(artifacts) == 1:
+        return ""
+    twins = sum(1 for other in artifacts if other.name == artifact.name)
+    return f"{artifact.name}: " if twins == 1 else f"{artifact.name} {artifact.build}: "
 
 
 def artifact_metadata(artifact: Artifact) -> Metadata:

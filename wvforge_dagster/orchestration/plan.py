@@ -86,14 +86,16 @@ def make_plan(
     failures: Mapping[VariantId, Failure],
     selected: tuple[VariantId, ...],
     *,
-    force: frozenset[VariantId] = frozenset(),
+    force: Mapping[VariantId, str] | None = None,
     retry_failed: bool = False,
     publish: bool = True,
+    tried: frozenset[VariantId] = frozenset(),
 ) -> Plan:
     """What of `selected` has to be made now.
 
     Args:
-        force: package variants that are built although they are up to date.
+        force: package variants that are built although they are up to date, and why.
+        tried: those that were made by an earlier plan: they are not made again.
         retry_failed: try those again that failed with the inputs that they still have.
         publish: whether what is staged only has to be published.
     """
@@ -102,10 +104,10 @@ def make_plan(
     for identity in selected:
         status = statuses[identity]
         failure = failures.get(identity)
-        if status.state is State.SKIPPED or catalog.packages[identity.package].fault is not None:
+        if status.state is State.SKIPPED or catalog.packages[identity.package].fault is not None or identity in tried:
             continue
-        if identity in force:
-            reasons[identity] = "forced"
+        if force and identity in force:
+            reasons[identity] = force[identity]
         elif status.state is State.PUBLISHED or (status.state is State.STAGED and not (publish and status.goes_to)):
             continue
         elif status.state in (State.FAILED, State.UNSOLVABLE):

@@ -11,9 +11,12 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import UP_TO_DATE, State
-from wvforge_dagster.orchestration.evidence import derive_statuses, refresh
+from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.locks import variant_lock
+from wvforge_dagster.orchestration.refreshing import refresh
+from wvforge_dagster.orchestration.staging import bring, share_notes
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,20 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
     Raises:
         ForgeError: if it is not staged, or a target refused it; then the status names that target.
     """
-    status = derive_statuses(forge)[identity]
+    with variant_lock(forge, identity):
+        return _publish(forge, identity)
+
+
+def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
+    """`publish_variant`, by the one who holds the lock."""
+    status = derive_statuses(forge, mine=identity)[identity]
     if status.state is State.SKIPPED:
         return Published((), ())
     if status.state not in UP_TO_DATE:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
+    staged = bring(forge, status.artifacts)
     files = [_staged_file(forge, artifact) for artifact in status.artifacts]
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
@@ -46,6 +56,7 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
     for _, channel in targets:
         try:
             entries.append((channel.label, tuple(channel.publish(files))))
+            share_notes(forge, channel, staged)
         except ForgeError as fault:
             faults.append(_with_label(fault, channel.label))
     unread = refresh(forge, (channel for _, channel in targets))

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 
 import dagster as dg
 
-from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.locks import is_run_alive
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
-from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG, PARTITION_TAG
+from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
 
 SETTLING_SECONDS = 60.0
 """A run younger than this may not hold its lock yet."""
@@ -41,20 +42,16 @@ def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) 
     return count
 
 
-def end_dead_runs(instance: dg.DagsterInstance, building: Set[VariantId]) -> int:
-    """Mark the runs of `run_plan` as failed whose process was killed: they say STARTED, and nobody builds. Returns how many.
-
-    Args:
-        building: package variants that are being built now (their locks are held).
-    """
+def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
+    """Mark the runs of `run_plan` as failed whose process was killed: they say STARTED, and nobody runs them."""
     count = 0
     unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
     for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
-        tags = record.dagster_run.tags
-        if PACKAGE_TAG not in tags or time.time() - record.create_timestamp.timestamp() < SETTLING_SECONDS:
+        run = record.dagster_run
+        if PACKAGE_TAG not in run.tags or time.time() - record.create_timestamp.timestamp() < SETTLING_SECONDS:
             continue
-        if VariantId(tags[PACKAGE_TAG], tags.get(PARTITION_TAG, "")) not in building:
-            instance.report_run_failed(record.dagster_run, "the process that ran it was killed")
+        if not is_run_alive(forge, run.run_id):
+            instance.report_run_failed(run, "the process that ran it was killed")
             count += 1
     return count
 
@@ -66,7 +63,7 @@ def _known(instance: dg.DagsterInstance, key: dg.AssetKey, *, partitioned: bool)
 
 
 def _materialization(key: dg.AssetKey, status: Status) -> dg.AssetMaterialization:
-    metadata = decision("found in the channels", ran=False) | artifacts_metadata(status.artifacts)
+    metadata = decision("found in the channels", "not built") | artifacts_metadata(status.artifacts)
     return dg.AssetMaterialization(
         asset_key=key,
         partition=status.id.partition or None,

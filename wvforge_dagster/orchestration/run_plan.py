@@ -8,12 +8,15 @@ between its database lock and the logging module's.
 from __future__ import annotations
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+
+from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -35,13 +38,26 @@ KILLED = "the process that ran it was killed; build again to go on"
 
 
 def run_plan(
-    forge: ForgeOnDisk, plan: Plan, on_event: OnEvent, *, jobs: int, publish: bool, force: frozenset[VariantId]
+    forge: ForgeOnDisk,
+    plan: Plan,
+    on_event: OnEvent,
+    *,
+    jobs: int,
+    publish: bool,
+    force: frozenset[VariantId] = frozenset(),
+    instance: InstanceRef | None = None,
 ) -> Mapping[VariantId, str]:
     """Make the package variants of a plan. Returns why those failed that did, in order of their failing.
 
+    Args:
+        instance: where Dagster records the runs; None for the forge's own.
+
     On KeyboardInterrupt every build is ended, with everything that it started, before the interrupt goes on.
     """
+    if not plan.reasons:
+        return {}
     failed: dict[VariantId, str] = {}
+    urgency = _urgency(forge)
     sorter = TopologicalSorter({identity: sorted(plan.waits_for[identity]) for identity in sorted(plan.waits_for)})
     sorter.prepare()
     ready: list[VariantId] = []
@@ -49,10 +65,15 @@ def run_plan(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([run_variant.__module__])
     workers = min(jobs, len(plan.reasons))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
+
+    def make_pool() -> ProcessPoolExecutor:
+        arguments = (forge.root, instance)
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=arguments)
+
+    pool = make_pool()
     try:
         while sorter.is_active():
-            ready = sorted({*ready, *sorter.get_ready()}, key=lambda identity: _urgency(forge, identity))
+            ready = sorted({*ready, *sorter.get_ready()}, key=urgency.__getitem__)
             for identity in _startable(forge, ready, set(running.values()), workers):
                 ready.remove(identity)
                 blocker = _blocker(forge, plan, identity, failed)
@@ -81,7 +102,9 @@ def run_plan(
                     sorter.done(identity)
                 running.clear()
                 _end(pool)
-                pool = ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=(forge.root,))
+                pool = ProcessPoolExecutor(
+                    workers, mp_context=context, initializer=open_worker, initargs=(forge.root, instance)
+                )
     except BaseException:
         _end(pool)
         raise
@@ -104,11 +127,14 @@ def _startable(forge: ForgeOnDisk, ready: list[VariantId], running: set[VariantI
     return chosen
 
 
-def _urgency(forge: ForgeOnDisk, identity: VariantId) -> tuple[int, int, VariantId]:
-    """Lower levels first, and of a level those that most others need."""
-    package = forge.catalog.packages[identity.package]
-    needed = sum(1 for other in forge.catalog.packages.values() if identity.package in other.needed_names)
-    return package.level, -needed, identity
+def _urgency(forge: ForgeOnDisk) -> dict[VariantId, tuple[int, int, VariantId]]:
+    """The order in which what is ready starts: lower levels first, and of a level those that most others need."""
+    packages = forge.catalog.packages
+    needed = Counter(name for package in packages.values() for name in package.needed_names)
+    return {
+        identity: (packages[identity.package].level, -needed[identity.package], identity)
+        for identity in forge.catalog.variants
+    }
 
 
 def _outcome(future: Future[str | None]) -> str | None:

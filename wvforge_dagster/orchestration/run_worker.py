@@ -8,17 +8,20 @@ import os
 import signal
 import sys
 import threading
+import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.assets import forge_assets, op_name
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.settings import hide_from_builds, read_settings
 
 REASON_TAG = "wvforge/reason"
@@ -36,7 +39,7 @@ class _Open:
 _open: list[_Open | str] = []
 
 
-def open_worker(root: Path) -> None:
+def open_worker(root: Path, ref: InstanceRef | None) -> None:
     """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
     threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
     hide_from_builds()
@@ -50,7 +53,7 @@ def open_worker(root: Path) -> None:
     try:
         forge = open_forge(read_settings(root))
         repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
-        _open.append(_Open(forge, repository, open_quiet_instance(forge)))
+        _open.append(_Open(forge, repository, open_quiet_instance(forge, ref)))
     except Exception as error:  # a pool whose initializer raises says only that it is broken
         _open.append(f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -74,14 +77,18 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
     keys = [package_key(identity.package), *([upload_key(identity.package)] if publish else [])]
     job = here.repository.get_implicit_job_def_for_assets(keys)
     assert job is not None, "a package and its upload have one partitioning"
-    result = job.execute_in_process(
-        instance=here.instance,
-        asset_selection=keys,
-        partition_key=identity.partition or None,
-        raise_on_error=False,
-        tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, PARTITION_TAG: identity.partition},
-        run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": {"force": force}}}},
-    )
+    run_id = str(uuid.uuid4())
+    config = {"force": force, "reason": reason}
+    with run_lock(here.forge, run_id):
+        result = job.execute_in_process(
+            instance=here.instance,
+            asset_selection=keys,
+            partition_key=identity.partition or None,
+            raise_on_error=False,
+            run_id=run_id,
+            tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, PARTITION_TAG: identity.partition},
+            run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": config}}},
+        )
     if result.success:
         return None
     for event in result.all_events:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from core.values import TARGET, World, output, recipe
+from core.values import TARGET, World, columns, output, recipe
+from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
-from wvforge_dagster.core.state import RecipeFiles
 
 SCRIPT = Failure(FailureClass.SCRIPT, "build script failed", log="logs/a.log")
 SOLVE = Failure(FailureClass.SOLVE, "cannot be solved: nothing is missing upstream")
@@ -39,11 +41,14 @@ def test_what_is_in_staging_only_is_staged_and_says_where_it_lacks() -> None:
     assert world.state("b") == "missing"
 
 
-def test_another_file_of_the_same_name_in_a_target_does_not_count_as_published() -> None:
+def test_a_file_that_a_target_holds_with_other_content_is_to_be_built_under_another_name() -> None:
     world = chain()
     world.build("a", publish=False)
     world.published.add((world.staged[0].filename, "0" * 64))
-    assert world.state("a") == "staged"
+    assert world.state("a") == "stale"
+    assert world.status("a").reason == (
+        "channels: a package made from other inputs hides the one that was made from these"
+    )
 
 
 def test_a_failed_upload_is_shown_with_its_reason() -> None:
@@ -95,15 +100,148 @@ def test_dependents_become_stale_if_what_they_build_against_came_out_different()
     world.edit(recipe("a", output("a", script="make -j4")))
     world.build("a", content="e" * 64)
     assert world.states() == {"a": "published", "b": "stale", "c": "waiting"}
-    assert world.status("b").reason.startswith("a: content ")
+    assert world.status("b").reason.startswith("a 1.0: content ")
     assert world.status("b").reason.endswith("-> eeeeeeee")
 
 
-def test_run_and_test_requirements_do_not_make_a_package_stale() -> None:
-    world = World(recipe("a"), recipe("b", run=["a"], test=["a"]))
+def with_test(name: str, script: str, *, number: int = 0, **requirements: list[str]) -> Recipe:
+    """A recipe with one test."""
+    made = output(name, number=number, **requirements)
+    made.rendered["tests"] = [{"script": [script]}]
+    return recipe(name, made)
+
+
+def test_run_requirements_do_not_make_a_package_stale_while_they_are_to_be_rebuilt() -> None:
+    world = World(recipe("a"), with_test("b", "true", run=["a"]))
     world.build_all()
     world.edit(recipe("a", output("a", script="make -j4")))
     assert world.states() == {"a": "stale", "b": "published"}
+
+
+def test_what_a_package_runs_with_came_out_different_so_its_tests_alone_run_again() -> None:
+    world = World(recipe("a"), with_test("b", "true", run=["a"]))
+    world.build_all()
+    world.edit(recipe("a", output("a", script="make -j4")))
+    world.build("a", content="e" * 64)
+    assert world.states() == {"a": "published", "b": "stale"}
+    status = world.status("b")
+    assert status.tests_only
+    assert status.reason.startswith("tests only, on the same file: a 1.0: content ")
+    world.note_tests("b")
+    assert world.state("b") == "published"
+
+
+def test_a_changed_test_makes_the_tests_run_again_and_nothing_wait() -> None:
+    world = World(with_test("a", "true"), recipe("b", host=["a"]))
+    world.build_all()
+    world.edit(with_test("a", "false"))
+    assert world.states() == {"a": "stale", "b": "published"}
+    assert world.status("a").reason == "tests only, on the same file: tests.script: true -> false"
+    world.fail("a", failure=Failure(FailureClass.TEST, "test script failed"))
+    assert (world.state("a"), world.status("a").reason) == ("failed", "test script failed")
+    world.edit(with_test("a", "true"))
+    assert world.state("a") == "published"
+
+
+def test_a_package_whose_tests_were_taken_away_has_none_to_run() -> None:
+    world = World(with_test("a", "true"))
+    world.build_all()
+    world.edit(recipe("a"))
+    assert world.state("a") == "published"
+
+
+def test_a_build_that_came_out_equal_is_noted_and_leaves_everything_published() -> None:
+    world = chain()
+    world.build_all()
+    world.edit(recipe("a", output("a", script="true # faster")))
+    assert world.states() == {"a": "stale", "b": "waiting", "c": "waiting"}
+    world.note_equal("a")
+    assert world.states() == {"a": "published", "b": "published", "c": "published"}
+    assert [item.filename for item in world.status("a").artifacts] == ["a-1.0-h_0.conda"]
+    world.edit(recipe("a"))
+    assert world.state("a") == "published"
+
+
+def test_a_newer_package_from_other_inputs_hides_the_one_from_these() -> None:
+    world = chain()
+    world.build_all()
+    world.edit(recipe("a", output("a", script="make -j4")))
+    world.build("a")
+    world.edit(recipe("a"))
+    assert world.state("a") == "stale"
+    assert world.status("a").reason == "build.script: make -j4 -> true"
+    world.build("a")
+    assert world.state("a") == "published"
+
+
+def test_a_recorded_part_binds_only_where_the_policy_names_it() -> None:
+    world = chain()
+    world.build_all()
+    world.recorded["engine"] = "2"
+    assert set(world.states().values()) == {"published"}
+    world.rebuild_on = {"engine"}
+    assert world.states() == {"a": "stale", "b": "waiting", "c": "waiting"}
+    assert world.status("a").reason == "engine: 1 -> 2"
+    world.note_equal("a")
+    assert world.state("a") == "published"
+
+
+def with_git(commit_of: str = "v1") -> Recipe:
+    made = output("a")
+    made.rendered["source"] = [{"git": "https://x/a.git", "rev": commit_of}]
+    return recipe("a", made)
+
+
+def test_a_git_source_is_taken_for_what_it_was_until_it_is_asked() -> None:
+    world = World(with_git())
+    world.commits["https://x/a.git@v1"] = "1" * 40
+    world.build("a")
+    world.commits.clear()
+    assert world.state("a") == "published"
+    world.commits["https://x/a.git@v1"] = "2" * 40
+    assert world.state("a") == "stale"
+    assert world.status("a").reason == "source https://x/a.git@v1: commit 111111111111 -> commit 222222222222"
+
+
+def in_columns(*cudas: str) -> Recipe:
+    return recipe("a", *(output("a", variant={"cuda_version": cuda}) for cuda in cudas))
+
+
+def test_a_new_column_is_missing_and_says_so_and_leaves_the_others() -> None:
+    world = World(in_columns("12.6"), dimensions=columns(cuda=["12.6"]))
+    world.build_all()
+    world.dimensions = columns(cuda=["12.6", "12.8"])
+    world.edit(in_columns("12.6", "12.8"))
+    assert world.states() == {"a[12.6]": "published", "a[12.8]": "missing"}
+    assert world.status("a", "12.8").reason == "never built: cuda_version 12.8 is a new column"
+
+
+def test_a_column_that_was_taken_out_is_retired_and_stays_published() -> None:
+    world = World(in_columns("12.6", "12.8"), dimensions=columns(cuda=["12.6", "12.8"]))
+    world.build_all()
+    world.dimensions = columns(cuda=["12.8"])
+    world.edit(in_columns("12.8"))
+    assert world.states() == {"a[12.8]": "published", "a[12.6]": "retired"}
+    retired = world.status("a", "12.6")
+    assert retired.channels == (TARGET,)
+    assert [item.filename for item in retired.artifacts] == ["a-1.0-h12.6_0.conda"]
+
+
+def test_a_recipe_that_was_removed_is_retired_and_a_broken_one_is_not() -> None:
+    world = World(recipe("a"), recipe("b"))
+    world.build_all()
+    del world.recipes["pkgs/a/recipe/recipe.yaml"]
+    world.edit(BrokenRecipe("pkgs/b/recipe/recipe.yaml", "b", "bad"))
+    assert world.states() == {"b": "failed", "a": "retired"}
+
+
+def test_what_could_not_be_solved_before_its_needs_were_built_says_so() -> None:
+    world = chain()
+    identity = next(identity for identity in world.statuses() if identity.package == "b")
+    world.failures[identity] = replace(SOLVE, want=world.status("b").want, input_digest="")
+    assert world.states() == {"a": "missing", "b": "unsolvable", "c": "blocked"}
+    world.edit(recipe("a", output("a", script="other")))
+    assert world.state("b") == "missing"
 
 
 def test_a_failure_is_shown_with_its_log_until_the_inputs_change() -> None:
@@ -116,31 +254,17 @@ def test_a_failure_is_shown_with_its_log_until_the_inputs_change() -> None:
 
 
 def test_a_failed_test_is_shown_until_the_test_or_what_it_runs_with_changes() -> None:
-    def tested(script: str) -> Recipe:
-        made = output("b", run=["a"])
-        made.rendered["tests"] = [{"script": [script]}]
-        return recipe("b", made)
-
-    world = World(recipe("a"), tested("false"))
+    world = World(recipe("a"), with_test("b", "false", run=["a"]))
     world.build("a")
     world.fail("b", failure=Failure(FailureClass.TEST, "test script failed"))
     assert world.state("b") == "failed"
-    world.edit(tested("true"))
+    world.edit(with_test("b", "true", run=["a"]))
     assert world.state("b") == "missing"
-    world.edit(tested("false"))
+    world.edit(with_test("b", "false", run=["a"]))
     assert world.state("b") == "failed"
     world.edit(recipe("a", output("a", script="make")))
     world.build("a")
     assert world.state("b") == "missing"
-
-
-def test_a_changed_test_makes_no_package_stale() -> None:
-    world = chain()
-    world.build_all()
-    changed = output("a")
-    changed.rendered["tests"] = [{"script": ["true"]}]
-    world.edit(recipe("a", changed))
-    assert world.state("a") == "published"
 
 
 def test_a_failure_of_an_older_attempt_does_not_hide_a_package_that_is_up_to_date() -> None:

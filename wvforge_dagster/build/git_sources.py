@@ -1,0 +1,57 @@
+"""Which commit a git source is now: asked of its server, without fetching it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.inputs import git_source_key
+
+SECONDS = 60.0
+
+
+def resolve_commit(source: Mapping[str, Any], recipe_folder: Path, environment: Mapping[str, str]) -> str:
+    """The commit that a rendered ``git`` source means now.
+
+    Args:
+        recipe_folder: what a relative address is relative to.
+        environment: of the git process, which asks for no password.
+
+    Raises:
+        ForgeError: if the server cannot be asked, or has no such revision.
+    """
+    url, revision = str(source["git"]), str(source.get("rev") or "HEAD")
+    if re.fullmatch(r"[0-9a-f]{7,40}", revision):
+        return revision
+    where = f"source {git_source_key(source)}"
+    if shutil.which("git") is None:
+        raise ForgeError("cannot be asked: there is no git on this machine", where=where, remedy="install git")
+    command = ["git", "ls-remote", "--", url, revision, f"{revision}^{{}}"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=recipe_folder,
+            env={**environment, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ForgeError(f"no answer within {SECONDS:.0f} s", where=where, remedy="try again later") from None
+    if done.returncode:
+        words = (done.stderr.strip().splitlines() or [f"git ended with {done.returncode}"])[0]
+        raise ForgeError(f"cannot be asked: {words[:300]}", where=where, remedy="try again later")
+    lines = (line.partition("\t") for line in done.stdout.splitlines())
+    found = {name: commit for commit, _, name in lines}
+    # An annotated tag is an object of its own; what it points at is listed with ^{}.
+    commit = found.get(f"{revision}^{{}}") or found.get(revision) or found.get(f"refs/heads/{revision}")
+    if commit is None:
+        raise ForgeError("there is no such revision", where=where, remedy="mend the tag or branch in the recipe")
+    return commit

@@ -1,0 +1,32 @@
+"""The recorded parts of the inputs: what a build runs with that is not in the recipe."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+from functools import cache
+
+ISOLATION = "own folders, scrubbed environment"
+"""What keeps a build script from the rest of the machine."""
+
+
+@cache
+def recorded_parts() -> dict[str, str]:
+    """The engine, the machine's compilers, and the isolation, each in a line."""
+    return {
+        "engine": f"rattler-build {importlib.metadata.version('py-rattler-build')}",
+        "compilers": "; ".join(f"{name}: {_version(name)}" for name in ("cc", "c++")),
+        "isolation": ISOLATION,
+    }
+
+
+def _version(program: str) -> str:
+    """The first line that a compiler says of its version, or ``none``."""
+    if shutil.which(program) is None:
+        return "none"
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return (said.strip().splitlines() or ["none"])[0]

@@ -1,0 +1,82 @@
+"""What states are derived from: plain values, gathered by `orchestration.evidence`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.failure import Failure
+
+
+class Listed(NamedTuple):
+    """A package file that a channel lists.
+
+    Attributes:
+        series: its filename without the build number: what a solver takes the highest number of.
+    """
+
+    filename: str
+    sha256: str
+    series: str
+    number: int
+
+    @classmethod
+    def of(cls, item: Artifact | Entry) -> Listed:
+        build = item.build.removesuffix(f"_{item.build_number}")
+        return cls(item.filename, item.sha256, f"{item.name}-{item.version}-{build}", item.build_number)
+
+
+class Entry(Protocol):
+    """What `Listed.of` needs of a channel's entry."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def build(self) -> str: ...
+    @property
+    def build_number(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class RecipeFiles:
+    """Digests of what a recipe uses besides its recipe.yaml: its other files, and its ``path`` sources."""
+
+    files: Mapping[str, str] = field(hash=False)
+    sources: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that states are derived from.
+
+    Attributes:
+        files: by package name.
+        artifacts: every package file that says how it was made, in staging or in a target, each once.
+        published: what each publish target (by its label) lists.
+        targets: for each package name, the labels of the targets that it goes to.
+        failures: the last failure of each package variant.
+        building: package variants that are being built now.
+        commits: of git sources, by `core.inputs.git_source_key`, as they were when they were last asked.
+        recorded: the recorded parts as they are now.
+        rebuild_on: names of the recorded parts that bind.
+    """
+
+    platform: str
+    files: Mapping[str, RecipeFiles]
+    artifacts: tuple[Artifact, ...]
+    published: Mapping[str, Set[Listed]]
+    targets: Mapping[str, tuple[str, ...]]
+    failures: Mapping[VariantId, Failure]
+    building: Set[VariantId] = frozenset()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    rebuild_on: Set[str] = frozenset()

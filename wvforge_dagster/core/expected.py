@@ -1,0 +1,145 @@
+"""What each output of a package variant should be made from, and which package in the channels was made from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.catalog import BUILD_SECTIONS, PackageVariant, VariantId
+from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.evidence import Evidence, Listed
+from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key, input_digest, input_parts, parts_of_tests
+from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.state import Expected, Status
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The packages in the channels, sorted for looking up.
+
+    Attributes:
+        of_output: packages by recipe, partition and output name.
+        highest: for each target, the highest build number of each series (`core.evidence.Listed`).
+        sha256: for each target, that of each of its filenames.
+    """
+
+    of_output: Mapping[tuple[str, str, str], tuple[Artifact, ...]] = field(hash=False)
+    highest: Mapping[str, Mapping[str, int]] = field(hash=False)
+    sha256: Mapping[str, Mapping[str, str]] = field(hash=False)
+
+
+def make_shelf(evidence: Evidence) -> Shelf:
+    of_output: dict[tuple[str, str, str], list[Artifact]] = {}
+    for artifact in evidence.artifacts:
+        if artifact.record is not None:
+            key = (artifact.record.package, artifact.record.partition, artifact.name)
+            of_output.setdefault(key, []).append(artifact)
+    highest: dict[str, dict[str, int]] = {}
+    for label, files in evidence.published.items():
+        numbers = highest.setdefault(label, {})
+        for listed in files:
+            numbers[listed.series] = max(listed.number, numbers.get(listed.series, -1))
+    sha256 = {
+        label: {listed.filename: listed.sha256 for listed in files} for label, files in evidence.published.items()
+    }
+    return Shelf({key: tuple(found) for key, found in of_output.items()}, highest, sha256)
+
+
+def find_expected(
+    variant: PackageVariant, evidence: Evidence, shelf: Shelf, statuses: Mapping[VariantId, Status]
+) -> tuple[Expected, ...]:
+    """One for each output, in dependency order. The status of everything that `variant` builds against is known."""
+    files = evidence.files[variant.id.package]
+    contents = contents_of(variant.builds_against, statuses)
+    runs_with = contents_of((other for other in variant.runs_with if statuses[other].is_settled), statuses)
+    siblings: dict[str, str] = {}
+    found: list[Expected] = []
+    direct = {name for output in variant.outputs for name in output.requires(*BUILD_SECTIONS)}
+    for output in variant.outputs:
+        required = output.requires(*BUILD_SECTIONS)
+        # What comes along in its environments, because a package that it requires runs with it, is an input as well.
+        local = {
+            name: value for name, value in contents.items() if _bare(name) in required or _bare(name) not in direct
+        }
+        local |= {name: value for name, value in siblings.items() if name in required}
+        candidates = shelf.of_output.get((variant.id.package, variant.id.partition, output.name), ())
+        mine = [item for item in candidates if item.record and item.record.parts.get("variant") == dict(output.variant)]
+        last = max(mine or candidates, key=lambda item: item.build_number, default=None)
+        parts = input_parts(
+            output,
+            files=files.files,
+            sources={**files.sources, **commits_of(output, evidence, last)},
+            local_packages=local,
+            platform=evidence.platform,
+        )
+        value = input_digest(parts, recipe_digest=output.binding_digest)
+        siblings[output.name] = f"{output.version} inputs:{value}"
+        tests = parts_of_tests(output, runs_with)
+        rivals = _rivals(mine, shelf, evidence.targets.get(variant.id.package, ()))
+        good = [item for item in rivals if any(_holds(record, value, evidence) for record in item.records)]
+        best = max(good, key=lambda item: item.build_number, default=None)
+        found.append(Expected(output, parts, value, tests, best, _passed(best, tests), last, rivals))
+    return tuple(found)
+
+
+def contents_of(others: Iterable[VariantId], statuses: Mapping[VariantId, Status]) -> dict[str, str]:
+    """``VERSION CONTENT`` of the packages of these package variants, by name; with the partition where several have one."""
+    others = tuple(others)
+    contents: dict[str, str] = {}
+    for other in others:
+        several = sum(1 for each in others if each.package == other.package) > 1
+        by_name: dict[str, list[Artifact]] = {}
+        for artifact in statuses[other].artifacts:
+            by_name.setdefault(artifact.name, []).append(artifact)
+        for name, artifacts in by_name.items():
+            # Several variants of one package may share a partition.
+            content = artifacts[0].content if len(artifacts) == 1 else digest(sorted(a.content for a in artifacts))
+            contents[f"{name}[{other.partition}]" if several else name] = f"{artifacts[0].version} {content}"
+    return contents
+
+
+def commits_of(output: Output, evidence: Evidence, last: Artifact | None) -> dict[str, str]:
+    """The commits of the git sources: as last asked, else as the last package was built from."""
+    known = dict(last.records[-1].parts.get("sources", {})) if last is not None and last.records else {}
+    found = {}
+    for source in output.rendered.get("source") or []:
+        if "git" in source:
+            key = git_source_key(source)
+            commit = evidence.commits.get(key)
+            found[key] = f"commit {commit}" if commit else known.get(key, NOT_ASKED)
+    return found
+
+
+def _rivals(mine: list[Artifact], shelf: Shelf, targets: tuple[str, ...]) -> tuple[Artifact, ...]:
+    """The packages that a solver can get: no target holds another file of that name, or one with a higher build number."""
+
+    def is_shadowed(item: Artifact, target: str) -> bool:
+        if shelf.sha256.get(target, {}).get(item.filename, item.sha256) != item.sha256:
+            return True
+        return shelf.highest.get(target, {}).get(Listed.of(item).series, -1) > item.build_number
+
+    return tuple(item for item in mine if not any(is_shadowed(item, target) for target in targets))
+
+
+def _holds(record: Record, value: str, evidence: Evidence) -> bool:
+    """Whether a record is of these inputs, and of the recorded parts that bind by policy."""
+    return record.input_digest == value and not unlike(record, evidence)
+
+
+def unlike(record: Record, evidence: Evidence) -> dict[str, tuple[str, str]]:
+    """The recorded parts that bind by policy and are not what they were: old and new value by name."""
+    pairs = {name: (record.recorded.get(name, "none"), evidence.recorded[name]) for name in evidence.recorded}
+    return {name: pair for name, pair in pairs.items() if name in evidence.rebuild_on and pair[0] != pair[1]}
+
+
+def _passed(item: Artifact | None, tests: Mapping[str, Any]) -> bool:
+    if item is None or not tests["tests"]:
+        return True
+    wanted = digest(tests)
+    return any(digest(record.tests) == wanted for record in item.records)
+
+
+def _bare(name: str) -> str:
+    return name.split("[", maxsplit=1)[0]

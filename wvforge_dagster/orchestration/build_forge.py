@@ -1,0 +1,127 @@
+"""Building what is out of date in a forge: what ``wvforge build``, the job ``everything`` and the nightly run do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from dagster._core.instance import InstanceRef
+
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.orchestration.evidence import derive_statuses, mend_indexes
+from wvforge_dagster.orchestration.failures import read_failures
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
+from wvforge_dagster.orchestration.plan import Plan, make_plan
+from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
+from wvforge_dagster.orchestration.refreshing import refresh
+from wvforge_dagster.orchestration.run_plan import OnEvent, run_plan
+from wvforge_dagster.orchestration.solve_first import solve_first
+from wvforge_dagster.settings import dagster_home
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be built.
+
+    Attributes:
+        selected: package variants, with everything that they need, in dependency order.
+        force: of those, the ones that are built although they are up to date, and why.
+        retry_failed: try those again that failed with the inputs that they still have.
+        publish: upload as well.
+        jobs: builds side by side.
+    """
+
+    selected: tuple[VariantId, ...]
+    force: Mapping[VariantId, str] = field(default_factory=dict)
+    retry_failed: bool = False
+    publish: bool = True
+    jobs: int = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        statuses: of what was selected, now.
+        failed: why those failed that were tried and failed.
+        given_up: those that were not tried, because they failed before with the inputs that they still have.
+        warnings: what could not be asked.
+    """
+
+    statuses: Mapping[VariantId, Status]
+    failed: Mapping[VariantId, str]
+    given_up: frozenset[VariantId]
+    publish: bool
+    warnings: tuple[ForgeError, ...]
+
+    @property
+    def bad(self) -> tuple[Status, ...]:
+        """What is not as it was wanted."""
+        return tuple(
+            status
+            for identity, status in self.statuses.items()
+            if identity in self.failed
+            or status.state not in UP_TO_DATE | {State.SKIPPED}
+            or (status.state is State.STAGED and self.publish and status.goes_to)
+        )
+
+
+def build_forge(
+    forge: ForgeOnDisk,
+    wanted: Wanted,
+    on_plan: Callable[[Plan], None],
+    on_event: OnEvent,
+    instance: InstanceRef | None = None,
+) -> Outcome:
+    """Build, test and publish what is out of date, in dependency order.
+
+    What a build changes may make more necessary (a package whose tests run with it): it is planned again until nothing new
+    comes, and nothing is tried twice.
+
+    Args:
+        on_plan: called with each plan before it is carried out.
+        instance: where Dagster records the runs; None for the forge's own.
+
+    Raises:
+        ForgeError: if Dagster's storage or a channel's folder cannot be used.
+    """
+    mend_indexes(forge)
+    warnings = refresh(forge, [channel for _, channel in forge.targets])
+    failed: dict[VariantId, str] = {}
+    given_up: set[VariantId] = set()
+    tried: set[VariantId] = set()
+    while True:
+        statuses = derive_statuses(forge)
+        plan = make_plan(
+            forge.catalog,
+            statuses,
+            read_failures(forge),
+            wanted.selected,
+            force=wanted.force,
+            retry_failed=wanted.retry_failed,
+            publish=wanted.publish,
+            tried=frozenset(tried),
+        )
+        given_up |= plan.given_up
+        plan, unsolvable = solve_first(forge, plan, statuses)
+        failed |= unsolvable
+        tried |= unsolvable.keys()
+        if not plan.reasons:
+            break
+        on_plan(plan)
+        force = frozenset(wanted.force)
+        failed |= run_plan(
+            forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, force=force, instance=instance
+        )
+        tried |= plan.reasons.keys()
+    refresh(forge, [channel for _, channel in forge.targets])
+    statuses = derive_statuses(forge)
+    with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
+        end_dead_runs(opened, forge)
+        record_up_to_date(opened, statuses.values())
+    mine = {identity: statuses[identity] for identity in wanted.selected}
+    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, tuple(warnings.values()))
