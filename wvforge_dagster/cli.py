@@ -127,13 +127,21 @@ def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, in a stable format.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="A Markdown table.")] = False,
+    ask: Annotated[
+        bool, typer.Option("--refresh", help="Ask remote targets and the servers of git sources first.")
+    ] = False,
 ) -> None:
-    """Show the state of every package variant, and why. Asks no network."""
+    """Show the state of every package variant, and why. Asks no network, unless it is told to."""
     from wvforge_dagster.orchestration.evidence import derive_statuses
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.refreshing import refresh_everything
     from wvforge_dagster.orchestration.show import counts, markdown, rows
 
-    statuses = derive_statuses(open_forge(read_settings(context.obj)))
+    forge = open_forge(read_settings(context.obj))
+    if ask:
+        for fault in refresh_everything(forge).values():
+            err.print(f"warning: {fault}", markup=False, soft_wrap=True)
+    statuses = derive_statuses(forge)
     if as_json:
         sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
     elif as_markdown:
@@ -144,6 +152,20 @@ def status(
 
 
 @app.command()
+def explain(
+    context: typer.Context,
+    package: Annotated[str, typer.Argument(help="A package.")],
+    partition: Annotated[str | None, typer.Argument(help="A partition, such as '12.6|3.12'. Default: all.")] = None,
+) -> None:
+    """Show what a package variant is made from, and where it is out of date, each part that changed. Asks no network."""
+    from wvforge_dagster.orchestration.explain import explain as explain_lines
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+
+    for line in explain_lines(open_forge(read_settings(context.obj)), package, partition):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
 def graph(context: typer.Context) -> None:
     """Show the packages by level, and what each needs."""
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
@@ -151,6 +173,31 @@ def graph(context: typer.Context) -> None:
 
     for line in graph_lines(open_forge(read_settings(context.obj)).catalog):
         out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def nightly(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and why; build nothing.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Builds side by side.")] = 2,
+) -> None:
+    """Ask upstream channels, targets and git servers anew; rebuild what changed in a way that matters, and what failed."""
+    from wvforge_dagster.orchestration.build_forge import build_forge
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.nightly import look, wanted_tonight
+
+    started = time.monotonic()
+    forge = open_forge(read_settings(context.obj))
+    _assemble_upstream(forge)
+    with _interruptible():
+        night = look(forge)
+    for line in night.lines():
+        out.print(line, markup=False, soft_wrap=True)
+    if dry_run:
+        return
+    with _interruptible(), BuildProgress(err) as progress:
+        outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
+    _show_outcome(forge, outcome, started)
 
 
 @app.command()

@@ -133,3 +133,41 @@ def reload_location(server: DagsterServer) -> None:
     )["reloadRepositoryLocation"]
     assert answer["__typename"] == "WorkspaceLocationEntry", answer
     assert answer["locationOrLoadError"]["__typename"] == "RepositoryLocation", answer
+
+
+def requested_runs(server: DagsterServer) -> list[dict[str, Any]]:
+    """The runs that the sensor of changed recipes asked for, the newest first: partition, packages, reason and status."""
+    answer = server.ask(
+        """{ runsOrError(filter: {tags: [{key: "wvforge/request", value: "changed recipe"}]}, limit: 200) {
+             ... on Runs { results { runId status tags { key value } assetSelection { path } } } } }"""
+    )
+    found = []
+    for run in answer["runsOrError"]["results"]:
+        tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+        packages = sorted(key["path"][0] for key in run["assetSelection"] if len(key["path"]) == 1)
+        found.append(
+            {
+                "status": run["status"],
+                "partition": tags.get("dagster/partition", ""),
+                "packages": packages,
+                "reason": tags.get("wvforge/reason", ""),
+            }
+        )
+    return found
+
+
+def sensor_words(server: DagsterServer, sensor: str) -> str:
+    """What the sensor's last tick said: why it asked for nothing, or its fault; empty if it asked for runs."""
+    answer = server.ask(
+        """query($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState {
+             ticks(limit: 1, statuses: [SKIPPED, SUCCESS, FAILURE]) { status skipReason error { message } } } } } }""",
+        {
+            "selector": {
+                "sensorName": sensor,
+                "repositoryName": REPOSITORY,
+                "repositoryLocationName": server.location,
+            }
+        },
+    )
+    ticks = answer["sensorOrError"]["sensorState"]["ticks"]
+    return "".join(tick["skipReason"] or (tick["error"] or {}).get("message") or "" for tick in ticks)

@@ -57,20 +57,22 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             "platform": forge.platform,
         }
     )
-    answers: dict[str, dict[str, Any]] = {}
+    found: dict[str, Recipe | BrokenRecipe] = {}
     keys: dict[str, str] = {}
     digests: dict[str, str] = {}
     for path in find_recipes(root, forge.recipes):
         content = _read_recipe(root / path)
         if isinstance(content, str):
-            answers[path] = {"event": "broken", "reason": content}
+            found[path] = _recipe(path, {"event": "broken", "reason": content}, "")
         else:
             digests[path] = hashlib.sha256(content).hexdigest()
             keys[path] = hashlib.sha256(base.encode() + content).hexdigest()
     values = _cached(cache / f"variants-{base}.json")
-    kept = {path: _cached(cache / f"{key}.json") for path, key in keys.items()}
-    answers |= {path: answer for path, answer in kept.items() if answer is not None}
-    missing = sorted(path for path, answer in kept.items() if answer is None)
+    for path, key in keys.items():
+        kept = _in_memory.get((path, key)) or _from_cache(cache, path, key, digests[path])
+        if kept is not None:
+            found[path] = _in_memory[path, key] = kept
+    missing = sorted(keys.keys() - found.keys())
     if missing or values is None:
         request = {"root": str(root), "variants": [str(path) for path in variant_files], "platform": forge.platform}
         for event in _render_all(request, missing):
@@ -81,12 +83,21 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 values = event
                 _keep(cache / f"variants-{base}.json", event)
             else:
-                answers[event["path"]] = event
+                path = event["path"]
+                found[path] = _recipe(path, event, digests[path])
                 if not event.get("passing"):
-                    _keep(cache / f"{keys[event['path']]}.json", event)
+                    _keep(cache / f"{keys[path]}.json", event)
     dimensions = forge_dimensions(values["values"] if values else {})
-    recipes = tuple(_recipe(path, answers[path], digests.get(path, "")) for path in sorted(answers))
-    return RenderedForge(recipes, dimensions)
+    return RenderedForge(tuple(found[path] for path in sorted(found)), dimensions)
+
+
+_in_memory: dict[tuple[str, str], Recipe | BrokenRecipe] = {}
+"""Recipes by path and cache key, for a process that looks at one forge again and again."""
+
+
+def _from_cache(cache: Path, path: str, key: str, sha256: str) -> Recipe | BrokenRecipe | None:
+    answer = _cached(cache / f"{key}.json")
+    return _recipe(path, answer, sha256) if answer is not None else None
 
 
 def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:

@@ -8,9 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import rattler
+from rattler.package import BuildString
+
 from wvforge_dagster.build.inspect import Resolved
 from wvforge_dagster.build.process import ChildLimits, run_child
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.locked import Locked
 
 SECONDS_EACH = 150.0
 
@@ -64,3 +68,12 @@ def solve_all(environments: Sequence[Environment], work: Path, cache: Path) -> t
         else Solution(words=answer["words"])
         for answer in answers
     )
+
+
+def allows(requirements: Sequence[str], name: str, package: Locked) -> bool:
+    """Whether a package's requirements allow this package of `name`; true if they require nothing of it."""
+    number = package.build.rpartition("_")[2]
+    record = rattler.PackageRecord(
+        name, package.version, BuildString(package.build), int(number) if number.isdigit() else 0, "noarch"
+    )
+    return all(rattler.MatchSpec(text).matches(record) for text in requirements if text.split()[0] == name)

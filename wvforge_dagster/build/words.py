@@ -10,7 +10,9 @@ _LABEL = re.compile(
 )
 _KIND = re.compile(r"([A-Z][A-Za-z]+)\s*\{")
 _FIELD = re.compile(r'(\w+): (?:Some\()?"((?:[^"\\]|\\.)*)"')
-_MISSING = re.compile(r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)")
+_MISSING = re.compile(
+    r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)|[└├]─ ([^└├,]+), for which no candidates were found"
+)
 _LINE = re.compile(r"\bline: (\d+)")
 
 
@@ -37,6 +39,7 @@ def solver_words(error: BaseException) -> str:
     """The solver's own explanation in one line, beginning with the name of the package that no channel has."""
     words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
     missing = _MISSING.search(words)
-    if missing and missing.group(1) not in words[:40]:
-        return f"{missing.group(1)} is missing upstream ({words})"
+    name = (missing.group(1) or missing.group(2)) if missing else None
+    if name and name not in words[:40]:
+        return f"{name} is missing upstream ({words})"
     return words

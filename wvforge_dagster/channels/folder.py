@@ -20,6 +20,9 @@ from wvforge_dagster.core.package_file import PackageFile
 
 LOCK_WAIT_S = 900.0
 
+_read: dict[str, tuple[tuple[int, int, int], tuple[ChannelEntry, ...]]] = {}
+"""What this process read of indexes, by their path, with time, size and inode: an index is written anew as another file."""
+
 
 class FolderChannel:
     """Packages in ``PATH/SUBDIR`` with an index beside them, as conda, pixi and rattler read it.
@@ -39,7 +42,6 @@ class FolderChannel:
         """
         self.path = path.absolute()
         self._label = label or f"file:{path}"
-        self._read: dict[str, tuple[tuple[int, int, int], tuple[ChannelEntry, ...]]] = {}
 
     @property
     def label(self) -> str:
@@ -187,10 +189,10 @@ class FolderChannel:
         path = self.path / subdir / "repodata.json"
         status = path.stat()
         version = (status.st_mtime_ns, status.st_size, status.st_ino)
-        known = self._read.get(subdir)
+        known = _read.get(str(path))
         if known is None or known[0] != version:
             known = (version, read_repodata(path, subdir, where=str(path)))
-            self._read[subdir] = known
+            _read[str(path)] = known
         return known[1]
 
     @contextmanager

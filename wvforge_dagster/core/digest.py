@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,31 @@ def _digest_file(path: Path) -> str:
             return f"link:{path.readlink()}"
         if not stat.S_ISREG(status.st_mode):
             return "special"
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        content = _content_digest(path, status)
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         return f"unreadable: {error.strerror}"
     return f"{content}:x" if status.st_mode & stat.S_IXUSR else content
+
+
+_known: dict[str, tuple[tuple[int, int, int, int], str]] = {}
+_SETTLED_NS = 2 * 10**9
+
+
+def _content_digest(path: Path, status: os.stat_result) -> str:
+    """sha256 of a file, read again only if its size, inode or times changed.
+
+    A file that was changed a moment ago is not kept: a second change may leave its times as they are (as git has it in its
+    index, "racy-git").
+    """
+    key = str(path)
+    version = (status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    known = _known.get(key)
+    if known is not None and known[0] == version:
+        return known[1]
+    with path.open("rb") as stream:
+        content = hashlib.file_digest(stream, "sha256").hexdigest()
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _known[key] = (version, content)
+    return content

@@ -107,8 +107,11 @@ class Forge(_Settings):
         default=None,
         description="When the nightly run starts by itself, as five cron fields; none: it is started by hand.",
     )
-    watch: bool = Field(
-        default=False, description="Whether the sensor of changed recipes is on when Dagster's daemon first starts."
+    watch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds between two looks of the sensor of changed recipes, which is then on when Dagster's daemon first "
+        "starts; none: every 30 seconds, once it is switched on.",
     )
 
 

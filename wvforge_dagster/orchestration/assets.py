@@ -12,6 +12,7 @@ from wvforge_dagster.build.inspect import read_environments
 from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
@@ -172,10 +173,27 @@ def _package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partition
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
         metadata=package_metadata(package),
-        code_version=_code_version(forge, package),
+        code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
         partitions_def=partitions,
         skippable=True,
     )
+
+
+def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | None) -> list[Any]:
+    """Everything that the definitions of a package show. Where it changes, they have to be loaded anew."""
+    about = package.recipe.about if package.recipe else None
+    return [
+        package.name,
+        package.path,
+        package.fault,
+        package.level,
+        list(package.dimensions.values),
+        list(package.needed_names),
+        check_names(package),
+        [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
+        forge.is_heavy(package.name),
+        _code_version(package, files),
+    ]
 
 
 def _is_python(package: Package) -> bool:
@@ -190,14 +208,13 @@ def _owners(package: Package) -> Iterator[str]:
             yield f"team:{name}"
 
 
-def _code_version(forge: ForgeOnDisk, package: Package) -> str:
+def _code_version(package: Package, files: RecipeFiles | None) -> str:
     """Changes with the recipe and its files, so that Dagster's own display of what is out of date agrees with ours.
 
     Dagster has one for all partitions of an asset: it is taken of the first column, so that a new column leaves it as it is.
     """
-    if package.recipe is None:
+    if package.recipe is None or files is None:
         return digest(package.fault)[:16]
-    files = recipe_files(forge, package)
     first = package.recipe.outputs[0]
     outputs = [output.binding_digest for output in package.recipe.outputs if output.variant == first.variant]
     return digest([outputs, dict(files.files), dict(files.sources)])[:16]

@@ -6,14 +6,19 @@ import dagster as dg
 
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.jobs import column_jobs, everything_job
+from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule
+from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
 
 
 def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
-    """The assets of the forge, and its jobs."""
+    """The assets of the forge, its jobs, its sensor and its schedule."""
+    nightly = nightly_job(forge)
+    schedule = nightly_schedule(forge, nightly)
     return dg.Definitions(
         assets=forge_assets(forge),
-        jobs=[*column_jobs(forge), everything_job(forge)],
+        jobs=[*column_jobs(forge), everything_job(forge), nightly],
+        sensors=[changed_recipes_sensor(forge)],
+        schedules=[schedule] if schedule else [],
         # Builds are processes of their own already. Dagster's executor of processes would load the forge anew for each
         # step, and leave a step, with the build below it, running when the run's process is killed.
         executor=dg.in_process_executor,

@@ -46,7 +46,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
     staged = channel_entries(forge, forge.staging)
     return Evidence(
         platform=forge.forge.platform,
-        files={name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None},
+        files=files_of_recipes(forge),
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
@@ -56,6 +56,12 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
         recorded=recorded_parts(),
         rebuild_on=frozenset(forge.forge.rebuild_on),
     )
+
+
+def files_of_recipes(forge: ForgeOnDisk) -> dict[str, RecipeFiles]:
+    """`recipe_files` of every package that has a recipe, by name."""
+    packages = forge.catalog.packages
+    return {name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None}
 
 
 def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:

@@ -1,4 +1,4 @@
-"""Jobs: one column, and everything."""
+"""Jobs: one column, everything, and the nightly run with its schedule."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops when they are defined.
 
@@ -6,12 +6,15 @@ from collections import defaultdict
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from wvforge_dagster.core.columns import Dimensions
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
 from wvforge_dagster.orchestration.embedded import assemble_upstream
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.nightly import look, wanted_tonight
 from wvforge_dagster.orchestration.partitions import partitions_definition
 from wvforge_dagster.orchestration.plan import Plan, select
 from wvforge_dagster.orchestration.run_plan import Event
@@ -22,6 +25,12 @@ class EverythingConfig(dg.Config):
 
     jobs: int = 2
     retry_failed: bool = False
+
+
+class NightlyConfig(dg.Config):
+    """Settings of the job ``nightly``. `jobs`: builds side by side."""
+
+    jobs: int = 2
 
 
 def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
@@ -60,25 +69,76 @@ def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:
 
     @dg.op(description="Builds, tests and publishes every package variant that is out of date, in dependency order.")
     def build_everything(context: dg.OpExecutionContext, config: EverythingConfig) -> None:
-        def on_event(event: Event) -> None:
-            context.log.info(f"{event.kind}: {event.id}" + (f": {event.text}" if event.text else ""))
-
-        def on_plan(plan: Plan) -> None:
-            context.log.info(f"{len(plan.reasons)} of {len(plan.selected)} package variants are to be made")
-
         assemble_upstream(forge, lambda event: None)
         wanted = Wanted(select(forge.catalog, (), (), ()), retry_failed=config.retry_failed, jobs=config.jobs)
-        outcome = build_forge(forge, wanted, on_plan, on_event, instance=context.instance.get_ref())
-        for warning in outcome.warnings:
-            context.log.warning(str(warning))
-        if outcome.bad:
-            shown = "; ".join(f"{status.id}: {outcome.failed.get(status.id, status.reason)}" for status in outcome.bad)
-            raise dg.Failure(
-                description=f"{len(outcome.bad)} package variants were not made: {shown}", allow_retries=False
-            )
+        _carry_out(context, forge, wanted)
 
     @dg.job(name="everything", description="Build, test and publish everything that is out of date.")
     def everything() -> None:
         build_everything()
 
     return everything
+
+
+def nightly_job(forge: ForgeOnDisk) -> dg.JobDefinition:
+    """``nightly``: what ``wvforge nightly`` does."""
+
+    @dg.op(
+        description="Solves all environments anew, and builds what changed in a way that matters, is missing or failed."
+    )
+    def look_and_build(context: dg.OpExecutionContext, config: NightlyConfig) -> None:
+        assemble_upstream(forge, lambda event: None)
+        night = look(forge)
+        for line in night.lines():
+            context.log.info(line)
+        _carry_out(context, forge, wanted_tonight(forge, night, jobs=config.jobs))
+
+    @dg.job(
+        name="nightly",
+        description="Ask upstream channels, targets and git servers anew, and rebuild what that makes necessary.",
+    )
+    def nightly() -> None:
+        look_and_build()
+
+    return nightly
+
+
+def nightly_schedule(forge: ForgeOnDisk, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
+    """The schedule ``nightly`` at the times of forge.yaml's ``nightly``; None if it has none.
+
+    Raises:
+        ForgeError: if that is no cron expression.
+    """
+    cron = forge.forge.nightly
+    if cron is None:
+        return None
+    if not is_valid_cron_schedule(cron):
+        raise ForgeError(
+            f"{cron!r} is no time in five cron fields",
+            where=str(forge.root / "forge.yaml: nightly"),
+            remedy='write minute, hour, day, month, weekday, such as "0 3 * * *"',
+        )
+    return dg.ScheduleDefinition(
+        name="nightly",
+        job=job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The nightly run, at the times of forge.yaml.",
+    )
+
+
+def _carry_out(context: dg.OpExecutionContext, forge: ForgeOnDisk, wanted: Wanted) -> None:
+    """`build_forge` with its events in the run's log; fails the op if something is not as it was wanted."""
+
+    def on_event(event: Event) -> None:
+        context.log.info(f"{event.kind}: {event.id}" + (f": {event.text}" if event.text else ""))
+
+    def on_plan(plan: Plan) -> None:
+        context.log.info(f"{len(plan.reasons)} of {len(plan.selected)} package variants are to be made")
+
+    outcome = build_forge(forge, wanted, on_plan, on_event, instance=context.instance.get_ref())
+    for warning in outcome.warnings:
+        context.log.warning(str(warning))
+    if outcome.bad:
+        shown = "; ".join(f"{status.id}: {outcome.failed.get(status.id, status.reason)}" for status in outcome.bad)
+        raise dg.Failure(description=f"{len(outcome.bad)} package variants were not made: {shown}", allow_retries=False)

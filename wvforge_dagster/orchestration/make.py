@@ -42,10 +42,11 @@ from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.commits import ask_commits
 from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_statuses, recipe_files
-from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
+from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
 from wvforge_dagster.orchestration.numbering import build_number
+from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
 from wvforge_dagster.orchestration.staging import bring
 
 OnLog = Callable[[str, str], None]
@@ -106,6 +107,7 @@ def make_variant(
             return Made((), status.reason)
         if status.state in UP_TO_DATE and not force:
             return Made(status.artifacts, "up to date")
+        _solve_column(forge, identity, statuses)
         _refuse_if_not_ready(forge, variant, statuses)
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
@@ -161,6 +163,24 @@ def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[V
         keep_failure(forge, identity, failure)
         raise MakeFailed(failure)
     return derive_statuses(forge, mine=identity)
+
+
+def _solve_column(forge: ForgeOnDisk, identity: VariantId, statuses: Mapping[VariantId, Status]) -> None:
+    """Before anything of a column is compiled for the first time, solve all of it that was never built.
+
+    Raises:
+        MakeFailed: if this package variant cannot be solved.
+    """
+    if not needs_solving(forge, statuses[identity]):
+        return
+    column = [
+        status
+        for status in statuses.values()
+        if status.id.partition == identity.partition and needs_solving(forge, status)
+    ]
+    unsolvable = solve_statuses(forge, column)
+    if identity in unsolvable:
+        raise MakeFailed(read_failures(forge)[identity])
 
 
 def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:

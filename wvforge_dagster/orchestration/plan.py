@@ -117,7 +117,8 @@ def make_plan(
             else:
                 given_up.add(identity)
         else:
-            reasons[identity] = status.reason
+            blocked = status.state is State.BLOCKED
+            reasons[identity] = f"was blocked: {status.reason}" if blocked else status.reason
     waits_for = {
         identity: frozenset(
             other

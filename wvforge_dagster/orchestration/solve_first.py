@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from wvforge_dagster.build.solve import Environment, solve_all
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.plan import Plan
-from wvforge_dagster.orchestration.specs import environments_before_a_build
+from wvforge_dagster.orchestration.specs import environments_before_a_build, expected_entries, needed_variants
 from wvforge_dagster.orchestration.whole_files import write_whole
 
 
@@ -43,16 +45,21 @@ def solve_first(
 def solve_statuses(forge: ForgeOnDisk, asked: Iterable[Status]) -> Mapping[VariantId, str]:
     """Solve these package variants, and keep the answers. Returns why those cannot be solved that cannot."""
     asked = tuple(asked)
-    failures = read_failures(forge) if asked else {}
-    channels = forge.upstream_channels
-    sections = [
-        (status, name, specs)
-        for status in asked
-        for name, specs in environments_before_a_build(forge.catalog, forge.catalog.variants[status.id])
-    ]
-    environments = [Environment(specs, channels, forge.forge.platform) for _, _, specs in sections]
-    distinct = list(dict.fromkeys(environments))
-    solutions = dict(zip(distinct, solve_all(distinct, forge.output / "work", forge.engine_cache), strict=True))
+    if not asked:
+        return {}
+    failures = read_failures(forge)
+    work = forge.output / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="expected-", dir=work) as folder:
+        sections = [
+            (status, name, specs)
+            for status in asked
+            for name, specs in environments_before_a_build(forge.catalog.variants[status.id])
+        ]
+        channels = {status.id: _channels(forge, status.id, Path(folder)) for status in asked}
+        environments = [Environment(specs, channels[status.id], forge.forge.platform) for status, _, specs in sections]
+        distinct = list(dict.fromkeys(environments))
+        solutions = dict(zip(distinct, solve_all(distinct, work, forge.engine_cache), strict=True))
     unsolvable: dict[VariantId, str] = {}
     for (status, name, _), environment in zip(sections, environments, strict=True):
         words = solutions[environment].words
@@ -68,6 +75,20 @@ def solve_statuses(forge: ForgeOnDisk, asked: Iterable[Status]) -> Mapping[Varia
             if last is not None and last.failure_class is FailureClass.SOLVE:
                 forget_failure(forge, status.id)
     return unsolvable
+
+
+def _channels(forge: ForgeOnDisk, identity: VariantId, folder: Path) -> tuple[str, ...]:
+    """What a package variant is solved against: the forge's own packages as they will be, then the upstream channels."""
+    needed = needed_variants(forge.catalog, forge.catalog.variants[identity])
+    if not needed:
+        return forge.upstream_channels
+    expected = folder / digest([str(other) for other in needed])
+    if not expected.exists():
+        for subdir, entries in expected_entries(forge.catalog, needed, forge.forge.platform).items():
+            index = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": entries}
+            (expected / subdir).mkdir(parents=True)
+            (expected / subdir / "repodata.json").write_text(json.dumps(index), encoding="utf-8")
+    return (expected.as_uri(), *forge.upstream_channels)
 
 
 def _solved_as(forge: ForgeOnDisk, identity: VariantId) -> str | None:

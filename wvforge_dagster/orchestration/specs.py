@@ -1,56 +1,71 @@
-"""What the environments of a package variant require of upstream channels, before any of it was built.
+"""What the environments of a package variant require, before any of it was built.
 
 After the engine's own rules (rattler-build, ``finalized_dependencies``): a bare requirement takes the value of its variant
-key. What the engine adds from the run exports of a solved environment is not known yet and left out; so are the forge's own
-packages, in whose place stands what they need to run.
+key. What the engine adds from the run exports of a solved environment is not known yet and left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from wvforge_dagster.core.catalog import Catalog, PackageVariant
-from wvforge_dagster.core.columns import matches
+from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.recipe import Output, Requirement
 
 Section = tuple[str, tuple[str, ...]]
+"""An environment's name, and its match specs."""
 
 
-def environments_before_a_build(catalog: Catalog, variant: PackageVariant) -> tuple[Section, ...]:
-    """For each environment (``build``, ``host``, ``run``) that requires something of upstream: its name and its specs."""
-    found = []
+def environments_before_a_build(variant: PackageVariant) -> tuple[Section, ...]:
+    """Each environment that requires something: ``build``, ``host``, and ``run``, where there are tests."""
+    found: dict[Section, None] = {}
+    siblings = {output.name for output in variant.outputs}
     for output in variant.outputs:
-        sections = [("build", ("build",)), ("host", ("host",))]
-        if output.rendered.get("tests"):
-            sections.append(("run", ("run",)))
-        for name, parts in sections:
-            specs = dict.fromkeys(_upstream_specs(catalog, variant, output, parts))
-            if specs:
-                found.append((name, tuple(specs)))
-    return tuple(dict.fromkeys(found))
+        for section in ("build", "host", "run"):
+            if section == "run" and not output.rendered.get("tests"):
+                continue
+            specs = (_spec(output, item) for item in output.requirements.get(section, ()) if item.name not in siblings)
+            wanted = tuple(dict.fromkeys(specs))
+            if wanted:
+                found[(section, wanted)] = None
+    return tuple(found)
 
 
-def _upstream_specs(
-    catalog: Catalog, variant: PackageVariant, output: Output, sections: tuple[str, ...]
-) -> Iterable[str]:
-    column = catalog.packages[variant.id.package].dimensions.split(variant.id.partition)
-    seen: set[str] = set()
-    queue = [(output, requirement) for section in sections for requirement in output.requirements.get(section, ())]
+def needed_variants(catalog: Catalog, variant: PackageVariant) -> tuple[VariantId, ...]:
+    """The package variants of the forge that may be in these environments, directly or through others."""
+    found: dict[VariantId, None] = {}
+    queue = [*variant.builds_against, *variant.runs_with]
     while queue:
-        holder, requirement = queue.pop(0)
-        owner = catalog.provider.get(requirement.name)
-        if owner is None:
-            yield _spec(holder, requirement)
-        elif requirement.name not in seen:
-            seen.add(requirement.name)
-            package = catalog.packages[owner]
-            for key in package.dimensions.keys():
-                if not matches(package.dimensions.split(key), column):
-                    continue
-                for other in (o for v in catalog.of_package(owner) if v.id.partition == key for o in v.outputs):
-                    if other.name == requirement.name:
-                        queue += [(other, needed) for needed in other.requirements.get("run", ())]
+        identity = queue.pop()
+        if identity not in found:
+            found[identity] = None
+            queue += catalog.variants[identity].needs_to_run
+    return tuple(sorted(found))
+
+
+def expected_entries(
+    catalog: Catalog, variants: Iterable[VariantId], platform: str
+) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """What channels will list of package variants that are not built yet, as repodata entries by subdir and filename."""
+    entries: dict[str, dict[str, Mapping[str, Any]]] = {"noarch": {}, platform: {}}
+    for identity in variants:
+        for output in catalog.variants[identity].outputs:
+            subdir = "noarch" if output.noarch else platform
+            build = output.build_string or str(output.build_number)
+            filename = f"{output.name}-{output.version}-{build}.conda"
+            entries[subdir][filename] = {
+                "name": output.name,
+                "version": output.version,
+                "build": build,
+                "build_number": output.build_number,
+                "depends": [_spec(output, item) for item in output.requirements.get("run", ())],
+                "constrains": [],
+                "subdir": subdir,
+                "sha256": "0" * 64,
+                "size": 0,
+            }
+    return entries
 
 
 def _spec(output: Output, requirement: Requirement) -> str:

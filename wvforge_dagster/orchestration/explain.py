@@ -1,0 +1,127 @@
+"""What a package variant is made from, and what of it changed, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wvforge_dagster.build.inspect import RENDERED, Environments, environments_of, rendered_recipe
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.changes import Change, changed_tests
+from wvforge_dagster.core.derive import derive, reasons_to_build
+from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.evidence import Evidence
+from wvforge_dagster.core.state import Expected, Status
+from wvforge_dagster.orchestration.evidence import channel_entries, gather
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+
+
+def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator[str]:
+    """The parts of a package variant, and where it is out of date, each part that changed.
+
+    Args:
+        package: the name of a package or of an output.
+        partition: one partition; None for all of the package's.
+
+    Raises:
+        ForgeError: if the forge has no such package or partition.
+    """
+    owner = forge.catalog.provider.get(package)
+    if owner is None:
+        raise ForgeError(f"no package {package!r} in this forge", remedy=f"it has {', '.join(forge.catalog.packages)}")
+    keys = forge.catalog.packages[owner].dimensions.keys()
+    if partition is not None and partition not in keys:
+        known = ", ".join(key or "none: it is not partitioned" for key in keys)
+        raise ForgeError(f"no partition {partition!r}", where=owner, remedy=f"it has {known}")
+    evidence = gather(forge)
+    statuses = derive(forge.catalog, evidence)
+    chosen = [VariantId(owner, key) for key in keys if partition in (None, key)]
+    for position, identity in enumerate(chosen):
+        if position:
+            yield ""
+        yield from _explain(forge, evidence, statuses[identity])
+
+
+def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator[str]:
+    yield f"{status.id}: {status.state}: {status.reason}"
+    for expected in status.expected:
+        yield from _changed(expected, evidence)
+        yield from _parts(expected)
+        if expected.found or expected.last:
+            yield from _package(forge, expected)
+
+
+def _changed(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    changes = list(reasons_to_build(expected, evidence))
+    if expected.found is not None and not expected.tested:
+        changes += changed_tests(expected.found.records[-1].tests, expected.tests)
+    if changes:
+        yield "  changed since it was built:"
+    for change in changes:
+        yield f"    {change}"
+        yield from _values(change)
+
+
+def _values(change: Change) -> Iterator[str]:
+    if change.old is not None or change.new is not None:
+        yield f"      - {change.old if change.old is not None else 'none'}"
+        yield f"      + {change.new if change.new is not None else 'none'}"
+
+
+def _parts(expected: Expected) -> Iterator[str]:
+    parts, output = expected.parts, expected.output
+    yield f"  inputs of {output.name} {output.version}, digest {expected.input_digest}"
+    yield f"    recipe: {output.binding_digest}"
+    for name, value in parts["files"].items():
+        yield f"    file {name}: {value}"
+    for source in output.rendered.get("source") or []:
+        if "url" in source:
+            hashes = (f"{kind} {source[kind]}" for kind in ("sha256", "md5") if kind in source)
+            yield f"    source {source['url']}: {', '.join(hashes) or 'no hash'}"
+    for name, value in parts["sources"].items():
+        yield f"    source {name}: {value}"
+    for name, value in parts["variant"].items():
+        yield f"    variant {name}: {value}"
+    yield f"    platform: {parts['platform']}"
+    for name, value in parts["local_packages"].items():
+        version, _, content = value.rpartition(" ")
+        yield f"    local package {name} {version}: content {content}"
+    tests = expected.tests["tests"]
+    yield f"  tests: {len(tests)}" + (f", digest {digest(expected.tests)}" if tests else "")
+
+
+def _package(forge: ForgeOnDisk, expected: Expected) -> Iterator[str]:
+    artifact = expected.found or expected.last
+    assert artifact is not None
+    word = "package" if expected.found else "last package"
+    yield f"  {word} {artifact.filename}: sha256 {artifact.sha256}"
+    yield f"    content: {artifact.content}"
+    if artifact.record is not None:
+        if artifact.build_number != artifact.record.recipe_number:
+            yield f"    build number: {artifact.build_number} (the recipe has {artifact.record.recipe_number})"
+        for name, value in artifact.record.recorded.items():
+            yield f"    {name}: {value}"
+    for note in artifact.notes:
+        yield f"    also good for the inputs {note.input_digest[:16]} and the tests {digest(note.tests)[:16]}"
+    for section, packages in environments(forge, artifact).sections.items():
+        for package in packages:
+            yield f"    {section} environment: {package.name} {package.version} {package.build} {package.sha256}"
+
+
+def environments(forge: ForgeOnDisk, artifact: Artifact) -> Environments:
+    """The environments that a package was built in, from the newest note that has them, else from the package itself.
+
+    Empty if no channel on this machine holds it: a remote one is not asked.
+    """
+    for note in reversed(artifact.notes):
+        if note.environments:
+            return Environments.from_json(note.environments)
+    wanted = (artifact.subdir, artifact.filename, artifact.sha256)
+    for channel in (forge.staging, *(channel for _, channel in forge.targets)):
+        if not channel.is_local:
+            continue
+        for entry in channel_entries(forge, channel):
+            if (entry.subdir, entry.filename, entry.sha256) == wanted:
+                return environments_of(rendered_recipe(channel.read(entry, (RENDERED,))[RENDERED], channel.label))
+    return Environments()
