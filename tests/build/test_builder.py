@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -421,9 +422,27 @@ def test_a_daemon_that_a_script_leaves_behind_does_not_hold_the_build_up(builder
     ids=["output that is not UTF-8", "a named pipe"],
 )
 def test_a_build_that_the_engine_would_wait_for_until_its_deadline_ends_with_the_reason(
-    builder: Builder, script: str
+    small_forge: SmallForge, script: str
 ) -> None:
-    builder.forge.package("a", script)
-    found = failure(builder, "a")
+    small_forge.package("a", script)
+    found = failure(Builder(small_forge, ChildLimits(seconds=120, stuck_seconds=5)), "a")
     assert found.failure_class is FailureClass.SCRIPT
     assert "is stuck on a pipe" in found.reason
+
+
+@pytest.mark.integration
+def test_a_build_whose_orchestrator_was_stopped_for_a_while_goes_on(small_forge: SmallForge) -> None:
+    small_forge.package("a", "mkdir -p $PREFIX/share\nseq 30000\ntouch $PREFIX/share/a.txt")
+    builder = Builder(small_forge, ChildLimits(seconds=120, stuck_seconds=2))
+    heard = builder.on_log
+    stops = [8.0]
+
+    def stopped(level: str, line: str) -> None:
+        if line.strip().endswith("1000") and stops:
+            time.sleep(stops.pop())
+        heard(level, line)
+
+    builder.on_log = stopped  # type: ignore[method-assign]
+    assert builder.build("a").artifact.file_count == 1
+    assert not stops
+    assert any(line.strip().endswith("30000") for line in builder.lines)

@@ -25,6 +25,15 @@ TREES = {
     "daemon": "setsid nohup sh -c 'sleep 300 & echo $! > pid' > /dev/null 2>&1; sleep 300",
 }
 
+STUCK = 2.0
+ENGINE = """
+import os, signal, subprocess, sys, time
+
+def start():
+    return subprocess.Popen(["sh", "-c", sys.argv[1]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+"""
+
 
 class Supervised:
     """Supervisors started in `folder`; whatever is left of them is ended with the test."""
@@ -33,9 +42,12 @@ class Supervised:
         self.folder = folder
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, command: list[str], *, deadline: float = 60, memory: int = 0) -> subprocess.Popen[bytes]:
+    def start(
+        self, command: list[str], *, deadline: float = 60, memory: int = 0, stuck: float | None = None
+    ) -> subprocess.Popen[bytes]:
+        limits = [str(limit) for limit in (deadline, memory, stuck) if limit is not None]
         child = subprocess.Popen(
-            [sys.executable, "-I", supervisor.__file__, str(deadline), str(memory), "--", *command],
+            [sys.executable, "-I", supervisor.__file__, *limits, "--", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,6 +59,10 @@ class Supervised:
 
     def shell(self, script: str, *, deadline: float = 60, memory: int = 0) -> subprocess.Popen[bytes]:
         return self.start(["sh", "-c", script], deadline=deadline, memory=memory)
+
+    def engine(self, code: str, script: str = "") -> subprocess.Popen[bytes]:
+        """A Python program in the engine's place, stuck after `STUCK` seconds; ``start()`` in it starts the script."""
+        return self.start([sys.executable, "-c", ENGINE + code, script], stuck=STUCK)
 
     def read(self, script: str) -> bytes:
         """What a script prints. The supervisor's standard input stays open: it ends the script when that closes."""
@@ -165,3 +181,53 @@ def test_nobody_can_hold_the_output_open_once_the_command_is_done(supervised: Su
 def test_the_memory_of_processes_that_are_gone_is_none() -> None:
     assert supervisor.resident([2**22 + 1]) == 0
     assert supervisor.resident([os.getpid()]) > 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("code", "script"),
+    [
+        ("start().wait()", "head -c 1M /dev/zero"),
+        ("start().wait()", "head -c 1M /dev/zero | cat | cat"),
+        ("start().wait()", "head -c 1M /dev/zero >&2 | sleep 60"),
+        ("start().wait()", "cp $(command -v head) $(printf 'caf\\351'); ./caf* -c 1M /dev/zero"),
+        ("os.mkfifo('named'); open('named')", ""),
+    ],
+    ids=[
+        "output",
+        "output of a pipeline",
+        "output, beside another pipe",
+        "output of a program whose name is not UTF-8",
+        "a named pipe",
+    ],
+)
+def test_a_wait_that_only_the_engine_could_end_is_stuck(supervised: Supervised, code: str, script: str) -> None:
+    assert supervised.engine(code, script).wait(30) == supervisor.STUCK
+
+
+@pytest.mark.parametrize(
+    ("code", "script"),
+    [
+        ("sys.exit(start().wait())", "head -c 1M /dev/zero | (sleep 6; cat > /dev/null)"),
+        ("sys.exit(start().wait())", "mkfifo named; (sleep 6; echo > named) & cat named"),
+        ("slow = start()\nwhile slow.stdout.read(1 << 16): time.sleep(0.4)", "head -c 1M /dev/zero"),
+        (
+            "script = start()\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile script.stdout.read(1 << 16): pass",
+            "(sleep 6; kill -CONT $PPID) & head -c 1M /dev/zero",
+        ),
+    ],
+    ids=["a slow reader in a pipeline", "a named pipe between scripts", "a slow engine", "a stopped engine"],
+)
+def test_a_pipe_that_somebody_is_still_to_read_or_write_is_not_stuck(
+    supervised: Supervised, code: str, script: str
+) -> None:
+    assert supervised.engine(code, script).wait(30) == 0
+
+
+def test_what_waits_for_a_stopped_reader_of_the_commands_own_output_is_not_stuck(supervised: Supervised) -> None:
+    code = "script = start()\nwhile part := script.stdout.read(4096): sys.stdout.buffer.write(part)"
+    child = supervised.engine(code, "head -c 1M /dev/zero")
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(3 * STUCK)
+    assert child.stdout is not None
+    assert len(child.stdout.read()) == 1 << 20
+    assert child.wait(30) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import yaml
 from upstream.registry import Registry
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.upstream.assemble import assemble
+from wvforge_dagster.upstream.own_files import LIST_NAME
 from wvforge_dagster.upstream.report import MissingPackage, UpstreamEvent, UpstreamReport
 
 pytest.importorskip("whl2conda", reason="whl2conda is not installed (extra 'embedded')")
@@ -120,6 +122,96 @@ def test_a_package_that_was_deleted_is_made_again(place: Place) -> None:
     place.assemble()
     (place.channel / "noarch" / "meta-1-0.conda").unlink()
     assert place.assemble().made == ("meta-1-0.conda",)
+
+
+def add_foreign(place: Place, name: str = "foreign-1-0.conda") -> Path:
+    """A package in the channel that somebody else put there."""
+    other = Place(place.folder / "elsewhere", {"trees": [{"name": "foreign", "version": "1", "noarch": True}]})
+    other.folder.mkdir()
+    other.assemble()
+    there = place.channel / "noarch" / name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(other.channel / "noarch" / "foreign-1-0.conda", there))
+
+
+def test_packages_that_it_did_not_make_are_left_alone_and_indexed(place: Place) -> None:
+    place.assemble()
+    foreign = add_foreign(place)
+    unfinished = place.channel / "noarch" / ".another-1-0.conda.tmp"
+    unfinished.write_text("half")
+    del place.manifest["trees"][1]
+    events: list[UpstreamEvent] = []
+    place.assemble(events)
+    assert [event.name for event in events if event.kind == "removed"] == ["meta-1-0.conda"]
+    assert foreign.exists()
+    assert unfinished.exists()
+    assert place.repodata() == {"foreign-1-0.conda", "tool-2.0-0.conda"}
+
+
+def test_a_file_of_another_that_is_no_package_is_named(place: Place) -> None:
+    place.assemble()
+    foreign = place.channel / "noarch" / "foreign-1-0.conda"
+    foreign.write_text("half a download")
+    with pytest.raises(ForgeError, match=r"noarch/foreign-1-0\.conda: is no package that can be read; remove it"):
+        place.assemble()
+    assert foreign.exists()
+
+
+def test_a_package_of_another_under_a_name_that_the_manifest_asks_for_is_not_replaced(place: Place) -> None:
+    meta = place.manifest["trees"].pop()
+    place.assemble()
+    foreign = add_foreign(place, "meta-1-0.conda")
+    content = foreign.read_bytes()
+    place.manifest["trees"].append(meta)
+    with pytest.raises(ForgeError, match=r"noarch/meta-1-0\.conda: is in the way: .*; remove it"):
+        place.assemble()
+    assert foreign.read_bytes() == content
+
+
+def test_a_folder_with_packages_of_others_is_refused_and_not_changed(place: Place) -> None:
+    add_foreign(place)
+    before = place.times()
+    with pytest.raises(ForgeError, match=r"channel: holds packages that this forge did not make.*; let the \{file"):
+        place.assemble()
+    changed = {path for path, time in place.times().items() if before.get(path) != time}
+    assert not [path for path in changed if path.startswith(str(place.channel))]
+
+
+def test_a_folder_of_another_forge_is_refused_though_the_names_are_the_same(place: Place) -> None:
+    place.assemble()
+    other = Place(place.folder / "other forge", place.manifest)
+    other.folder.mkdir()
+    other.assemble()
+    shutil.rmtree(other.channel)
+    other.channel.symlink_to(place.channel)
+    before = place.times()
+    del other.manifest["trees"][1]
+    with pytest.raises(ForgeError, match="holds packages that this forge did not make"):
+        other.assemble()
+    changed = {path for path, time in place.times().items() if before.get(path) != time}
+    assert not [path for path in changed if path.startswith(str(place.channel))]
+
+
+def test_a_package_that_comes_to_another_place_of_the_channel_leaves_the_old_one(place: Place) -> None:
+    place.assemble()
+    place.manifest["trees"][1]["noarch"] = False
+    assert place.assemble().made == ("meta-1-0.conda",)
+    assert [path.parent.name == "noarch" for path in place.channel.glob("*/meta-1-0.conda")] == [False]
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["of a version without lists", "moved"])
+def test_a_channel_of_before_goes_on(place: Place, moved: bool) -> None:
+    first = place.assemble()
+    if moved:
+        place.folder = place.folder.rename(place.folder.with_name("moved"))
+    else:
+        (place.channel / LIST_NAME).unlink()
+        (place.folder / "work" / "mark").unlink()
+    assert place.assemble().kept == first.made
+    del place.manifest["trees"][1]
+    place.assemble()
+    assert place.repodata() == {"tool-2.0-0.conda"}
+    assert not (place.channel / "noarch" / "meta-1-0.conda").exists()
 
 
 def test_what_this_machine_cannot_give_is_missing_with_the_reason_and_the_rest_is_made(place: Place) -> None:

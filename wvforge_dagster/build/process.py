@@ -32,10 +32,17 @@ _running_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class ChildLimits:
-    """What a child and everything below it may use; 0 means no limit. `seconds` of wall time, resident `memory` in bytes."""
+    """What a child and everything below it may use; 0 means no limit.
+
+    Attributes:
+        seconds: wall time.
+        memory: resident memory, in bytes.
+        stuck_seconds: time in which nothing moves that only the engine could move (see `supervisor.Watch`).
+    """
 
     seconds: float = 0
     memory: int = 0
+    stuck_seconds: float = supervisor.STUCK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def run_child(
         (folder / name).mkdir(parents=True, exist_ok=True)
     request_path = folder / "request.json"
     request_path.write_text(json.dumps(request), encoding="utf-8")
-    command = [sys.executable, "-I", supervisor.__file__, str(limits.seconds), str(limits.memory), "--"]
+    numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds)]
+    command = [sys.executable, "-I", supervisor.__file__, *numbers, "--"]
     command += [sys.executable, "-P", "-m", module, str(request_path)]
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(

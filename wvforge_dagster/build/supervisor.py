@@ -1,6 +1,6 @@
 """Runs one command as a process tree that never outlives its reason: started as a script, imports nothing of wvforge.
 
-    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES -- COMMAND...      (0: no limit)
+    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS] -- COMMAND...      (0: no limit)
 
 The engine holds the interpreter's lock while it builds, and the scripts that it starts survive it; so this small process
 stands between the orchestrator and the engine. It leads its own process group, adopts orphans (`PR_SET_CHILD_SUBREAPER`),
@@ -27,6 +27,8 @@ GRACE = 3.0
 DAEMON_SECONDS = 5.0
 STUCK_SECONDS = 60.0
 WATCH_SECONDS = 2.0
+_PIPE_WRITE, _NAMED_PIPE_OPEN = ("pipe_write", "anon_pipe_write"), "wait_for_partner"
+_READABLE, _WRITABLE = 0o400, 0o200
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -57,19 +59,30 @@ def processes() -> dict[int, tuple[int, str]]:
 class Watch:
     """Notices what the engine would wait for until the deadline, though nothing can come of it any more.
 
-    A daemon that a finished script left behind holds the script's output open: it is ended. A process that nobody reads from
-    (the engine, 0.73, stops reading a script's output at a byte that is not UTF-8), or a thread that opens a pipe in the
-    file system which nobody writes to, stays in that state for ever: `look` tells.
+    A daemon that a finished script left behind holds the script's output open: it is ended. Two waits last for ever, and
+    `look` tells of them: that of a process whose output the engine no longer reads (0.73 stops at a byte that is not UTF-8),
+    and that of the engine where it opens a pipe in the file system which nobody writes to. Pipes between other processes are
+    their own affair: a slow reader may be at work. So may the orchestrator, or Ctrl-Z has stopped it: while the engine waits
+    for that to read, everything may wait for the engine.
+
+    Args:
+        command: process id of the command, in which the engine runs.
+        stuck_seconds: how long a thread waits, without being woken once, until the command is stuck.
     """
 
-    def __init__(self, command: int) -> None:
+    def __init__(self, command: int, stuck_seconds: float) -> None:
+        self.pause = min(WATCH_SECONDS, stuck_seconds / 4)
         self._command = command
+        self._stuck_seconds = stuck_seconds
+        self._looked = time.monotonic()
         self._idle_since: float | None = None
-        self._stuck_since: dict[int, float] = {}
+        self._waited: dict[tuple[int, str, str], float] = {}
 
     def look(self) -> bool:
-        """To be called every few seconds. Returns whether the command is stuck."""
+        """To be called every `pause` seconds. Returns whether the command is stuck."""
         now = time.monotonic()
+        # Whoever stops the whole tree stops this process too: that time is no waiting.
+        passed, self._looked = min(now - self._looked, 3 * self.pause), now
         found = processes()
         orphans = [pid for pid, (parent, state) in found.items() if parent == os.getpid() and pid != self._command]
         idle = not any(parent == self._command and state != "Z" for parent, state in found.values())
@@ -80,21 +93,75 @@ class Watch:
                     os.kill(pid, signal.SIGTERM if now - self._idle_since < 2 * DAEMON_SECONDS else signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        stuck = {pid for pid in descendants() if _waits_for_a_pipe(pid)}
-        self._stuck_since = {pid: self._stuck_since.get(pid, now) for pid in stuck}
-        return any(now - since > STUCK_SECONDS for since in self._stuck_since.values())
+        is_stopped = self._command in found and found[self._command][1] in "Tt"
+        waits = set() if is_stopped else waits_on_engine(self._command)
+        self._waited = {wait: self._waited[wait] + passed if wait in self._waited else 0.0 for wait in waits}
+        return any(seconds > self._stuck_seconds for seconds in self._waited.values())
 
 
-def _waits_for_a_pipe(pid: int) -> bool:
-    """Whether a thread of the process waits for the other end of a pipe: to read what it wrote, or to open a named one."""
+def waits_on_engine(engine: int) -> set[tuple[int, str, str]]:
+    """Threads that wait for the engine to read what they wrote, and those of the engine that wait to open a named pipe.
+
+    Each is a process id, a thread id, and how often it went to sleep: the same again means that nothing woke it in between.
+    None, while the engine itself waits for somebody to read.
+    """
+    own = _places(engine)
+    if any(place in _PIPE_WRITE for _, place in own):
+        return set()
+    found = {(engine, thread) for thread, place in own if place == _NAMED_PIPE_OPEN}
+    read = _pipes(engine, _READABLE)
+    for pid in descendants():
+        for thread, place in _places(pid):
+            if place in _PIPE_WRITE:
+                written = _pipes(pid, _WRITABLE, _descriptor_in_use(pid, thread))
+                if written and written <= read:
+                    found.add((pid, thread))
+    return {(pid, thread, _sleeps(pid, thread)) for pid, thread in found}
+
+
+def _places(pid: int) -> list[tuple[str, str]]:
+    """The threads of a process, each with the function of the kernel that it sleeps in."""
+    return [(thread, _text(f"/proc/{pid}/task/{thread}/wchan").strip()) for thread in _names(f"/proc/{pid}/task")]
+
+
+def _sleeps(pid: int, thread: str) -> str:
+    lines = _text(f"/proc/{pid}/task/{thread}/status").splitlines()
+    return next((line for line in lines if line.startswith("voluntary_ctxt_switches")), "")
+
+
+def _descriptor_in_use(pid: int, thread: str) -> str | None:
+    """The file descriptor that a writing thread writes to, or None where the kernel keeps that to itself."""
+    words = _text(f"/proc/{pid}/task/{thread}/syscall").split()
+    return str(int(words[1], 16)) if len(words) > 1 else None
+
+
+def _pipes(pid: int, way: int, descriptor: str | None = None) -> set[str]:
+    """The unnamed pipes that a process holds open for reading or for writing: all, or that of one descriptor."""
+    found = set()
+    for name in _names(f"/proc/{pid}/fd") if descriptor is None else [descriptor]:
+        try:
+            # Neither call asks the file itself: that could hang.
+            file = os.readlink(f"/proc/{pid}/fd/{name}")
+            if file.startswith("pipe:") and os.lstat(f"/proc/{pid}/fd/{name}").st_mode & way:
+                found.add(file)
+        except OSError:
+            continue
+    return found
+
+
+def _names(folder: str) -> list[str]:
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/wchan") as stream:
-                if stream.read().strip() in ("pipe_write", "anon_pipe_write", "fifo_pipe_write", "wait_for_partner"):
-                    return True
+        return os.listdir(folder)
     except OSError:
-        pass
-    return False
+        return []
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
 
 
 def resident(pids: list[int]) -> int:
@@ -136,8 +203,11 @@ def _prepare_child() -> None:
 
 
 def main() -> int:
-    deadline, memory, _, *command = sys.argv[1:]
+    end_of_limits = sys.argv.index("--")
+    deadline, memory, *stuck = sys.argv[1:end_of_limits]
+    command = sys.argv[end_of_limits + 1 :]
     limit = time.monotonic() + float(deadline) if float(deadline) else float("inf")
+    stuck_seconds = float(stuck[0]) if stuck else STUCK_SECONDS
     most = int(memory)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wake_read, wake_write = os.pipe()
@@ -150,7 +220,7 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     pause = 0.5
-    watch, looked = Watch(child.pid), time.monotonic()
+    watch, looked = Watch(child.pid, stuck_seconds or float("inf")), time.monotonic()
     while True:
         ready, _, _ = select.select([0, wake_read], [], [], max(0.0, min(pause, limit - time.monotonic())))
         if wake_read in ready and set(os.read(wake_read, 512)) - {signal.SIGCHLD}:
@@ -166,7 +236,7 @@ def main() -> int:
         if time.monotonic() >= limit:
             status = DEADLINE
             break
-        if time.monotonic() - looked > WATCH_SECONDS:
+        if time.monotonic() - looked > watch.pause:
             looked = time.monotonic()
             if watch.look():
                 status = STUCK

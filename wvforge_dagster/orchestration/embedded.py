@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import FileChannel
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -16,6 +17,10 @@ def assemble_upstream(forge: ForgeOnDisk, on_event: Callable[[UpstreamEvent], No
     """Assemble the channel that forge.yaml's ``upstream`` describes; None if it describes none.
 
     It goes to the first ``{file: ...}`` channel; the sources that it fetches to ``sources`` in the forge.
+
+    Raises:
+        ForgeError: there is no such channel, its folder is one that the forge publishes to or stages in, or what
+            `assemble` says.
     """
     manifest = forge.forge.upstream
     if manifest is None:
@@ -27,9 +32,22 @@ def assemble_upstream(forge: ForgeOnDisk, on_event: Callable[[UpstreamEvent], No
             where=str(forge.root / "forge.yaml: channels"),
             remedy="add {file: output/upstream} to channels",
         )
+    _refuse_shared(forge, folder)
     return assemble(
         forge.root / manifest, forge.root / folder, forge.root / "sources", forge.output / "work" / "upstream", on_event
     )
+
+
+def _refuse_shared(forge: ForgeOnDisk, folder: str) -> None:
+    """Refuse a folder with another writer: it would index, and could replace, what the other one keeps there."""
+    own = [(forge.staging, "the staging channel"), *((channel, "a publish target") for _, channel in forge.targets)]
+    for channel, what in own:
+        if isinstance(channel, FolderChannel) and channel.path.resolve() == (forge.root / folder).resolve():
+            raise ForgeError(
+                f"{{file: {folder}}} is to hold the embedded upstream channel, and is {what} too",
+                where=str(forge.root / "forge.yaml: channels"),
+                remedy="let the {file: ...} of another folder come first, such as output/upstream",
+            )
 
 
 def explain_missing(forge: ForgeOnDisk, reason: str) -> str:

@@ -6,17 +6,20 @@ import fcntl
 import hashlib
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.upstream.engine import index
 from wvforge_dagster.upstream.fetch import UNFINISHED, fetch
 from wvforge_dagster.upstream.items import PackageItem, Plan, SourceItem, plan
 from wvforge_dagster.upstream.making import make
 from wvforge_dagster.upstream.manifest import load_manifest
+from wvforge_dagster.upstream.own_files import OwnFiles, packages_in
 from wvforge_dagster.upstream.records import Record, Records, write_json
 from wvforge_dagster.upstream.report import EventKind, MissingPackage, UpstreamEvent, UpstreamReport
 from wvforge_dagster.upstream.tags import machine_subdir
@@ -35,15 +38,15 @@ def assemble(manifest: Path, channel: Path, sources: Path, work: Path, on_event:
 
     Args:
         manifest: the manifest file.
-        channel: folder of the channel; it belongs to this function: what the manifest does not name is
-            removed.
+        channel: folder of the channel. Packages that were made in it and that the manifest no longer names are
+            removed; packages of others are left alone and indexed.
         sources: folder for the source archives that the manifest lists; other files in it are left alone.
         work: folder for downloads, records and unfinished work, kept between calls.
         on_event: called with each step, from several threads but never two at a time.
 
     Raises:
-        ForgeError: the manifest is wrong, the machine is of an unknown kind, or something could not be
-            fetched or made. What was finished before stays.
+        ForgeError: the manifest is wrong, the machine is of an unknown kind, the channel holds packages and
+            none that were made here, or something could not be fetched or made. What was finished before stays.
     """
     wanted = plan(load_manifest(manifest), machine_subdir())
     work = work.absolute()
@@ -87,11 +90,12 @@ class _Assembly:
             self._on_event(UpstreamEvent(kind, name, detail, self._done, total))
 
     def run(self) -> UpstreamReport:
-        self._clear_leftovers()
-        todo = [item for item in self._plan.packages if not self._keep(item)]
+        own = OwnFiles(self._channel, self._work, self._records)
+        self._clear_leftovers(own)
+        todo = [item for item in self._plan.packages if not self._keep(item, own)]
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="upstream") as pool:
             try:
-                jobs = [pool.submit(self._make, item) for item in todo]
+                jobs = [pool.submit(self._make, item, own) for item in todo]
                 jobs += [pool.submit(self._fetch, source) for source in self._plan.sources]
                 for job in as_completed(jobs):
                     job.result()
@@ -100,28 +104,28 @@ class _Assembly:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         missing = tuple(sorted((*self._missing, *self._plan.missing), key=lambda m: (m.name, m.spec)))
-        self._finish(missing)
+        self._finish(missing, own)
         return UpstreamReport(tuple(sorted(self._made)), tuple(sorted(self._kept)), missing)
 
-    def _clear_leftovers(self) -> None:
+    def _clear_leftovers(self, own: OwnFiles) -> None:
         for pattern in ("making-*", f"downloads/{UNFINISHED}*"):
             for leftover in self._work.glob(pattern):
                 shutil.rmtree(leftover, ignore_errors=True)
         for leftover in self._sources.glob(f"{UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for file in self._channel.glob("*/.*.conda.tmp"):
-            file.unlink(missing_ok=True)
+        for file in own.files:
+            _unfinished(self._channel / file).unlink(missing_ok=True)
 
-    def _keep(self, item: PackageItem) -> bool:
+    def _keep(self, item: PackageItem, own: OwnFiles) -> bool:
         record = self._records.find(item.key, item.digest, self._channel)
-        if record is None:
+        if record is None or record.file not in own.files:
             return False
         self._files.add(record.file)
         self._kept.append(Path(record.file).name)
         self.tell("kept", Path(record.file).name)
         return True
 
-    def _make(self, item: PackageItem) -> None:
+    def _make(self, item: PackageItem, own: OwnFiles) -> None:
         self.tell("making", item.key)
         with tempfile.TemporaryDirectory(prefix="making-", dir=self._work) as folder:
             made = make(item, self._work / "downloads", Path(folder), machine_subdir())
@@ -129,11 +133,12 @@ class _Assembly:
                 self._missing.append(made)
                 self.tell("missing", made.name, f"{made.spec}: {made.reason}")
                 return
-            target = self._channel / made.subdir / made.file.name
+            file = f"{made.subdir}/{made.file.name}"
+            target = self._channel / file
+            own.add(file)
             target.parent.mkdir(parents=True, exist_ok=True)
             made.file.chmod(0o644)
             _move(made.file, target)
-        file = f"{made.subdir}/{target.name}"
         self._records.write(item.key, Record(item.digest, file, target.stat().st_size))
         self._files.add(file)
         self._made.append(target.name)
@@ -149,20 +154,20 @@ class _Assembly:
         (self._made if fetched else self._kept).append(source.file)
         self.tell("made" if fetched else "kept", source.file)
 
-    def _finish(self, missing: tuple[MissingPackage, ...]) -> None:
+    def _finish(self, missing: tuple[MissingPackage, ...], own: OwnFiles) -> None:
         self._records.forget_all_but(frozenset(item.key for item in self._plan.packages))
-        self._channel.mkdir(parents=True, exist_ok=True)
-        for package in self._channel.glob("*/*.conda"):
-            name = package.relative_to(self._channel).as_posix()
-            if name not in self._files:
-                package.unlink()
-                self.tell("removed", package.name)
+        for file in own.keep_only(frozenset(self._files)):
+            self.tell("removed", Path(file).name)
         write_json(self._channel / "missing.json", [one.as_json() for one in missing])
         state = self._state()
         mark = self._work / "indexed"
         if self._made_packages() or not mark.is_file() or mark.read_text() != state or not self._has_index():
             self.tell("indexing", self._channel.name)
             mark.unlink(missing_ok=True)
+            for package in packages_in(self._channel):
+                # py-rattler would end in a panic that does not name it.
+                if package.suffix == ".conda" and not zipfile.is_zipfile(package):
+                    raise ForgeError("is no package that can be read", where=str(package), remedy="remove it")
             index(self._channel, self._work)
             mark.write_text(state)
 
@@ -173,7 +178,8 @@ class _Assembly:
         return (self._channel / "noarch" / "repodata.json").is_file()
 
     def _state(self) -> str:
-        sizes = [f"{file} {(self._channel / file).stat().st_size}" for file in sorted(self._files)]
+        there = sorted(packages_in(self._channel))
+        sizes = [f"{file.relative_to(self._channel).as_posix()} {file.stat().st_size}" for file in there]
         return hashlib.sha256("\n".join([str(self._channel), *sizes]).encode()).hexdigest()
 
 
@@ -187,6 +193,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _move(file: Path, target: Path) -> None:
     # The work folder may be on another file system than the channel.
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = _unfinished(target)
     shutil.move(file, temporary)
     temporary.replace(target)
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.tmp")

@@ -60,11 +60,12 @@ class Records:
         record = self._read(self._path(key))
         if record is None or record.digest != digest:
             return None
-        try:
-            there = (channel / record.file).stat().st_size == record.size
-        except OSError:
-            return None
-        return record if there else None
+        return record if _lies_in(channel, record) else None
+
+    def files_in(self, channel: Path) -> frozenset[str]:
+        """What lies in a channel, by path and size, as the records have it."""
+        found = (self._read(path) for path in self._folder.glob("*.json"))
+        return frozenset(record.file for record in found if record is not None and _lies_in(channel, record))
 
     def write(self, key: str, record: Record) -> None:
         """Keep a record, after its package is in the channel."""
@@ -82,3 +83,10 @@ class Records:
             return Record(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+
+def _lies_in(channel: Path, record: Record) -> bool:
+    try:
+        return (channel / record.file).stat().st_size == record.size
+    except OSError:
+        return False
