@@ -32,7 +32,8 @@ def main() -> None:
             output_dir=request["output_dir"],
             channels=request["channels"],
             progress_callback=log,
-            no_build_id=False,
+            # The time in a folder name would be in what is built: in debug information, bytecode, direct_url.json.
+            no_build_id=True,
             package_format=request["package_format"],
         )
     except Exception as error:
