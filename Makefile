@@ -2,6 +2,7 @@
 PYTHON ?= python3
 FORGE ?= examples/embedded
 JOBS ?= 2
+PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
@@ -13,15 +14,15 @@ demo: .venv/ready
 	@echo
 	@echo "To see it in Dagster's UI:  make dev   (then open http://127.0.0.1:3000)"
 
-## Dagster's UI and daemon over the same storage, on 127.0.0.1:3000.
+## Dagster's UI and daemon over the same storage, on 127.0.0.1:3000 (PORT=3001: on that one).
 dev: .venv/ready
-	@$(BIN)/wvforge --forge $(FORGE) dev
+	@$(BIN)/wvforge --forge $(FORGE) dev --port $(PORT)
 
 ## Everything that is checked.
 test: .venv/tests-ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/run_all.py
 
-## What is checked in seconds.
+## What is checked in about two minutes.
 fast: .venv/tests-ready lint
 	$(BIN)/pytest -q -m "not integration" -n 2
 

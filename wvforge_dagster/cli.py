@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -111,6 +113,9 @@ def _show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
         err.print(f"warning: {fault}", markup=False, soft_wrap=True)
     _print_table(outcome.statuses.values())
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
+    targets = ", ".join(f"{channel.label} ({channel.url})" for _, channel in forge.targets)
+    if targets and outcome.publish:
+        out.print(f"published to {targets}", markup=False, soft_wrap=True)
     for status in outcome.bad:
         reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
         err.print(Text(f"{status.state}: {status.id}: {reason}", style="red"), soft_wrap=True)
@@ -148,7 +153,9 @@ def status(
         sys.stdout.write(markdown(rows(statuses.values())) + "\n")
     else:
         _print_table(statuses.values())
-        out.print(counts(statuses))
+        out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
+        if not statuses:
+            err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)
 
 
 @app.command()
@@ -224,12 +231,48 @@ def dev(
     from wvforge_dagster.orchestration.instance import prepare_home
 
     forge = open_forge(read_settings(context.obj))
+    _check_port(host, port)
     home = prepare_home(forge)
-    environment = {**os.environ, "DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
+    environment = {**os.environ, **_dagster_environment(forge, home)}
     environment.pop("DAGSTER_MODULE_NAME", None)
+    # Dagster says of its own command that another one supersedes it; users did not choose it.
+    environment.setdefault("PYTHONWARNINGS", "ignore")
     program = Path(sys.executable).with_name("dagster")
     command = [str(program), "dev", "-h", host, "-p", str(port), "-w", str(home / "workspace.yaml")]
+    # A dagster.yaml in the working directory would be warned of.
+    os.chdir(home)
     os.execve(program, command, environment)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that cannot be served on: Dagster would go on without a UI."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise ForgeError(
+            f"cannot be served on: {error.strerror or error}",
+            where=f"{host}:{port}",
+            remedy="choose another with --port",
+        ) from None
+    except OverflowError:
+        raise ForgeError("there is no such port", where=f"{host}:{port}", remedy="choose one up to 65535") from None
+
+
+@app.command()
+def env(context: typer.Context) -> None:
+    """Print the variables with which Dagster's own commands find this forge: eval "$(wvforge env)"."""
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.instance import prepare_home
+
+    forge = open_forge(read_settings(context.obj))
+    values = _dagster_environment(forge, prepare_home(forge))
+    for name, value in {**values, "DAGSTER_MODULE_NAME": "wvforge_dagster.definitions"}.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
+def _dagster_environment(forge: ForgeOnDisk, home: Path) -> dict[str, str]:
+    return {"DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
 
 
 @contextmanager
@@ -271,7 +314,14 @@ def _print_table(statuses: Iterable[Status]) -> None:
             Text(status.reason),
             Text(" ".join(artifact.filename for artifact in status.artifacts)),
         )
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    # Rich fills every line to the width of the table.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
 
 
 def main() -> None:

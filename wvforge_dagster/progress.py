@@ -59,14 +59,15 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
             if event.kind == "started":
                 self._started[event.id] = (time.monotonic(), event.text)
                 if not self._console.is_terminal:
-                    self._console.print(f"building  {event.id}: {event.text}", markup=False, soft_wrap=True)
+                    self._console.print(f"making    {event.id}: {event.text}", markup=False, soft_wrap=True)
                 return
             since, _ = self._started.pop(event.id, (time.monotonic(), ""))
             self._bar.advance(self._task)
         word, colour = MARKS[event.kind]
         line = Text(f"{word:<9} ", style=colour)
         line.append(f"{event.id}", style="bold")
-        line.append(f"  {time.monotonic() - since:.1f} s" if event.kind == "done" else f": {event.text}")
+        line.append(f"  {time.monotonic() - since:.1f} s" if event.kind == "done" else "")
+        line.append(f": {event.text.split(', because:')[0]}" if event.text else "")
         self._console.print(line, soft_wrap=True)
 
     def _render(self) -> Group:

@@ -1,4 +1,4 @@
-"""The only reader of the environment: where the forge is, where Dagster keeps its storage, what children may see."""
+"""What the environment says: where the forge and the storage of Dagster are, which secrets there are, what builds may see."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Settings:
 
 
 def read_settings(forge: Path | None = None) -> Settings:
-    """Find the forge: `forge`, else WVFORGE_FORGE, else the nearest folder upwards with a forge.yaml, else the project's own.
+    """Find the forge: `forge`, else WVFORGE_FORGE, else the nearest folder upwards with a forge.yaml.
 
     Raises:
-        ForgeError: if a forge is named that is no folder.
+        ForgeError: if a forge is named that is no folder, or none is found.
     """
     named = forge or (Path(os.environ[FORGE_VARIABLE]) if os.environ.get(FORGE_VARIABLE) else None)
     if named is not None:
@@ -71,8 +71,14 @@ def read_settings(forge: Path | None = None) -> Settings:
             )
     else:
         here = Path.cwd().resolve()
-        project = Path(__file__).resolve().parent.parent
-        root = next((folder for folder in (here, *here.parents) if (folder / CONFIG_NAME).is_file()), project)
+        found = next((folder for folder in (here, *here.parents) if (folder / CONFIG_NAME).is_file()), None)
+        if found is None:
+            raise ForgeError(
+                f"there is no {CONFIG_NAME} here or above",
+                where=str(here),
+                remedy=f"go to a forge, or name its folder with --forge or {FORGE_VARIABLE}",
+            )
+        root = found
     return Settings(forge=root, environ=dict(os.environ))
 
 
@@ -80,6 +86,20 @@ def dagster_home(forge_output: Path) -> Path:
     """Where Dagster's storage is: DAGSTER_HOME, or ``dagster`` in the forge's output folder."""
     named = os.environ.get("DAGSTER_HOME")
     return Path(named).expanduser().resolve() if named else forge_output / "dagster"
+
+
+SECRETS = ("PREFIX_API_KEY", "RATTLER_AUTH_FILE")
+"""Variables that builds must not see."""
+
+
+def take_secrets() -> dict[str, str]:
+    """The secrets of this process's environment, taken out of it: what it starts from now on does not inherit them."""
+    return {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
+
+
+def give_secrets(secrets: Mapping[str, str]) -> None:
+    """Put what `take_secrets` took into this process's environment, where the kernel does not show it to others."""
+    os.environ.update(secrets)
 
 
 def hide_from_builds() -> None:

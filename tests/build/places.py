@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from small_forge import SmallForge
 
+from wvforge_dagster.build import supervisor
 from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage, build_output
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.channels.folder import FolderChannel
@@ -80,3 +82,10 @@ def read_pid(path: Path, seconds: float = 30.0) -> int:
     written = wait_until(lambda: path.exists() and path.read_text().strip().isdigit(), seconds)
     assert written, f"{path} was not written"
     return int(path.read_text())
+
+
+def supervisors() -> list[int]:
+    """Process ids of the supervisors that this process started."""
+    found = supervisor.processes()
+    mine = (pid for pid, (parent, _) in found.items() if parent == os.getpid())
+    return [pid for pid in mine if supervisor.__file__ in Path(f"/proc/{pid}/cmdline").read_text()]

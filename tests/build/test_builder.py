@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 from rattler.package_streaming import PackageArchive
 from small_forge import SmallForge
 
-from build.places import GENEROUS, Builder, is_running, read_pid
+from build.places import GENEROUS, Builder, is_running, read_pid, supervisors
 from wvforge_dagster.build.builder import BuildFailed, remove_folder, run_package_tests
 from wvforge_dagster.build.builder import TestOutcome as Outcome
-from wvforge_dagster.build.process import ChildLimits, end_all_children
+from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.core.digest import digest_tree
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.inputs import input_parts
@@ -243,7 +244,8 @@ def test_an_interrupted_build_says_so_and_leaves_nothing_running(builder: Builde
     thread = threading.Thread(target=lambda: found.append(failure(builder, "a")))
     thread.start()
     pid = read_pid(builder.forge.root / "pid")
-    end_all_children()
+    for child in supervisors():
+        os.kill(child, signal.SIGTERM)
     thread.join(30)
     assert [item.failure_class for item in found] == [FailureClass.INTERRUPTED]
     assert not is_running(pid)

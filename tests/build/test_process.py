@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from build.places import is_running, read_pid, wait_until
-from wvforge_dagster.build.process import ChildLimits, ChildResult, end_all_children, run_child
+from build.places import is_running, read_pid, supervisors, wait_until
+from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 
 CHILD = """
 import json, os, subprocess, sys, time
@@ -126,7 +126,8 @@ def test_all_children_can_be_told_to_end(child: Child) -> None:
     thread = threading.Thread(target=lambda: results.append(child.run(code)))
     thread.start()
     assert wait_until(lambda: bool(child.events))
-    end_all_children()
+    for supervisor in supervisors():
+        os.kill(supervisor, signal.SIGTERM)
     thread.join(30)
     assert [result.was_ended for result in results] == [True]
 

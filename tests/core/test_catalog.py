@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.values import catalog, columns, output, recipe
-from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.columns import Dimensions
 from wvforge_dagster.core.recipe import BrokenRecipe
 
@@ -141,15 +141,19 @@ def each_python(name: str, *, cuda: bool = True, **requirements: list[str]) -> t
     )
 
 
+def variants_of(made: Catalog, name: str) -> list[PackageVariant]:
+    return [variant for identity, variant in made.variants.items() if identity.package == name]
+
+
 def test_columns_are_those_that_a_recipe_uses() -> None:
     made = catalog(
         recipe("none"),
         recipe("py", *each_python("py", cuda=False)),  # type: ignore[arg-type]
         recipe("both", *each_python("both")),  # type: ignore[arg-type]
     )
-    assert [variant.id.partition for variant in made.of_package("none")] == [""]
-    assert [variant.id.partition for variant in made.of_package("py")] == ["3.11", "3.12"]
-    assert [variant.id.partition for variant in made.of_package("both")] == list(columns().keys())
+    assert [variant.id.partition for variant in variants_of(made, "none")] == [""]
+    assert [variant.id.partition for variant in variants_of(made, "py")] == ["3.11", "3.12"]
+    assert [variant.id.partition for variant in variants_of(made, "both")] == list(columns().keys())
 
 
 def test_a_package_variant_needs_those_that_agree_with_its_column() -> None:

@@ -86,6 +86,7 @@ def describe_package(subdir: str, filename: str, sha256: str, size: int, info: M
         content=content_digest(index, paths.get("paths", []), about, run_exports),
         record=Record.from_extra(extra.get(RECORD_KEY)),
         file_count=len(paths.get("paths", [])),
+        built=int(index.get("timestamp") or 0),
     )
 
 

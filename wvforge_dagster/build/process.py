@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +23,6 @@ from wvforge_dagster.settings import child_environment
 
 STOP_SECONDS = 8.0
 """How long a child may take to end with everything below it, before its supervisor is killed too."""
-
-
-_running: set[subprocess.Popen[bytes]] = set()
-_running_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -103,26 +98,14 @@ def run_child(
             env=child_environment(folder / "home", folder / "tmp") | dict(environment or {}),
             start_new_session=True,
         )
-        with _running_lock:
-            _running.add(child)
         try:
             assert child.stdout is not None
             _read_events(child.stdout, on_event)
             child.wait()
         finally:
             _stop(child)
-            with _running_lock:
-                _running.discard(child)
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4000))
         return ChildResult(child.returncode, errors.read().decode("utf-8", "replace"))
-
-
-def end_all_children() -> None:
-    """Tell every child of this process to end, with everything below it. Does not wait for them."""
-    with _running_lock:
-        for child in _running:
-            with suppress(ProcessLookupError):
-                child.send_signal(signal.SIGTERM)
 
 
 def _read_events(stream: IO[bytes], on_event: Callable[[dict[str, Any]], None]) -> None:

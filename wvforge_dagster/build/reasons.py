@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.build.events import EventStream
-from wvforge_dagster.build.words import plain_words, solver_words
+from wvforge_dagster.build.words import is_unreachable, plain_words, solver_words
 from wvforge_dagster.core.failure import FailureClass
 
 LAST_LINES = 30
@@ -74,16 +74,26 @@ class EngineLog:
 def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
     """Class, reason and details of a failed build."""
     text = plain_words(error)
+    if log.span.startswith("Fetching source"):
+        if re.search(r"\bpatch", text, re.IGNORECASE):
+            return _failed(FailureClass.SCRIPT, f"a patch does not apply: {text}", log.lines)
+        return _failed(FailureClass.FETCH, f"source{_source(log)}: {text}", log.lines)
     if re.search(r"resolve dependencies|solve", text, re.IGNORECASE):
-        return _failed(FailureClass.SOLVE, f"cannot be solved: {_solver_words(log)}", log.lines)
+        failure_class, words = _solver_words(log)
+        said = words if failure_class is FailureClass.FETCH else f"cannot be solved: {words}"
+        return _failed(failure_class, said, log.lines)
     if "script failed" in text.lower():
         return _failed(FailureClass.SCRIPT, _script_reason(log), log.script or log.lines)
     if "package content tests" in text:
         # The engine runs these before it writes the package, whatever it is told of tests.
         return _failed(FailureClass.TEST, f"test package_contents failed: {text.split(': ', 1)[-1]}", log.lines)
-    if log.span.startswith("Fetching source"):
-        return _failed(FailureClass.FETCH, f"source: {text}", log.lines)
     return _failed(FailureClass.OTHER, text, log.lines)
+
+
+def _source(log: EngineLog) -> str:
+    """The address of the source that was fetched last, after a blank, from the engine's log; nothing if it has none."""
+    found = [match.group(1) for line in log.lines if (match := re.match(r"Fetching source from [^:]+: (\S+)", line))]
+    return f" {found[-1]}" if found else ""
 
 
 def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: dict[str, list[str]]) -> dict[str, Any]:
@@ -96,9 +106,8 @@ def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: 
     last = plain_words(RuntimeError(output[-1])) if output else "no output"
     if "test environment" in last:
         log.specs = [new for spec in log.specs for new in requirements.get(spec.split()[0], [spec])]
-        return _failed(
-            FailureClass.SOLVE, f"test {name}: its environment cannot be solved: {_solver_words(log)}", log.lines
-        )
+        failure_class, words = _solver_words(log)
+        return _failed(failure_class, f"test {name}: its environment cannot be solved: {words}", log.lines)
     lines = _of_the_script([line for text in output for line in text.splitlines() if line.strip()])
     return _failed(FailureClass.TEST, f"test {name} failed{_where(lines) or f': {last}'}", lines[-LAST_LINES:])
 
@@ -124,8 +133,8 @@ def _of_the_script(lines: list[str]) -> list[str]:
     return lines[start:end]
 
 
-def _solver_words(log: EngineLog) -> str:
-    """The solver's own explanation of the last solve in the log."""
+def _solver_words(log: EngineLog) -> tuple[FailureClass, str]:
+    """The solver's own explanation of the last solve in the log; a channel that cannot be read is no fault of the solve."""
     import rattler  # only a failure needs it: a third of a worker's start
 
     from wvforge_dagster.rattler_calls import wait_for
@@ -140,8 +149,10 @@ def _solver_words(log: EngineLog) -> str:
             )
         )
     except Exception as error:
-        return solver_words(error)
-    return f"no environment satisfies {', '.join(log.specs)}"
+        return FailureClass.FETCH if is_unreachable(error) else FailureClass.SOLVE, solver_words(error)
+    said = next((line.strip() for line in reversed(log.lines) if line.strip()), "see the log")
+    specs = ", ".join(log.specs)
+    return FailureClass.SOLVE, f"no environment satisfies {specs}" if specs else said
 
 
 def _present(channels: list[str]) -> list[str]:

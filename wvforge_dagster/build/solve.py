@@ -30,10 +30,14 @@ class Environment:
 
 @dataclass(frozen=True)
 class Solution:
-    """The packages of a solved environment; or, if it has none, `words`: the solver's own explanation."""
+    """The packages of a solved environment; or, if it has none, `words`: the solver's own explanation.
+
+    `unreachable`: it has none because a channel could not be read.
+    """
 
     packages: tuple[Resolved, ...] = ()
     words: str = ""
+    unreachable: bool = False
 
 
 def solve_all(environments: Sequence[Environment], work: Path, cache: Path) -> tuple[Solution, ...]:
@@ -65,7 +69,7 @@ def solve_all(environments: Sequence[Environment], work: Path, cache: Path) -> t
     return tuple(
         Solution(tuple(Resolved(**package) for package in answer["packages"]))
         if answer["event"] == "solved"
-        else Solution(words=answer["words"])
+        else Solution(words=answer["words"], unreachable=answer["unreachable"])
         for answer in answers
     )
 

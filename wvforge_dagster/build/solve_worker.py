@@ -15,7 +15,7 @@ import rattler
 from rattler.platform import Subdir
 
 from wvforge_dagster.build.events import EventStream
-from wvforge_dagster.build.words import solver_words
+from wvforge_dagster.build.words import is_unreachable, solver_words
 from wvforge_dagster.rattler_calls import wait_for
 
 LONGEST_SOLVE = datetime.timedelta(seconds=120)
@@ -39,7 +39,7 @@ def main() -> None:
                 )
             )
         except Exception as error:  # rattler has no common class of its errors
-            events.send("unsolvable", words=solver_words(error))
+            events.send("unsolvable", words=solver_words(error), unreachable=is_unreachable(error))
             continue
         packages = [
             {

@@ -35,8 +35,19 @@ def plain_words(error: BaseException) -> str:
     return text[:500]
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Whether a solve failed because a channel could not be read: not the package's fault, and it may pass."""
+    return type(error).__name__ in ("GatewayError", "FetchRepoDataError", "IoError")
+
+
 def solver_words(error: BaseException) -> str:
-    """The solver's own explanation in one line, beginning with the name of the package that no channel has."""
+    """The solver's own explanation in one line, beginning with the name of the package that no channel has.
+
+    Where a channel could not be read: its address, and the innermost cause.
+    """
+    if is_unreachable(error):
+        lines = [line.strip().removeprefix("Caused by: ") for line in str(error).splitlines() if line.strip()]
+        return f"a channel cannot be read: {': '.join(dict.fromkeys([*lines[:1], *lines[-1:]]))}"
     words = " ".join(str(error).split()).removeprefix("Cannot solve the request because of: ")
     missing = _MISSING.search(words)
     name = (missing.group(1) or missing.group(2)) if missing else None

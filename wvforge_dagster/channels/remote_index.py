@@ -134,6 +134,18 @@ class RemoteIndex:
         return ForgeError(f"{what} cannot be read: {fault}", where=self._label, remedy=remedy)
 
 
+def is_open_to_all(url: str, *, seconds: float = 10.0) -> bool:
+    """Whether a channel on a web server can be read without credentials, now."""
+    try:
+        with (
+            _Session(url, None) as session,
+            session.get(f"{url}/noarch/repodata.json", stream=True, timeout=seconds) as answer,
+        ):
+            return answer.status_code == 200
+    except (requests.RequestException, OSError):
+        return False
+
+
 @dataclass
 class _TransientError(Exception):
     """A fault that may pass: what was said, and how long to wait at least, in seconds."""

@@ -82,6 +82,7 @@ class Artifact:
         content: its content digest.
         record: how it was made, if it says so.
         file_count: number of payload files.
+        built: when it was built, in milliseconds since 1970; 0 if it does not say so.
         notes: what was found out of this file after it was built, the oldest first: that a build from other inputs came
             out equal, or that it passed other tests.
     """
@@ -97,6 +98,7 @@ class Artifact:
     content: str
     record: Record | None
     file_count: int = 0
+    built: int = 0
     notes: tuple[Record, ...] = ()
 
     @property

@@ -83,10 +83,6 @@ class Catalog:
     variants: Mapping[VariantId, PackageVariant]
     provider: Mapping[str, str]
 
-    def of_package(self, name: str) -> tuple[PackageVariant, ...]:
-        """The package variants of one package, in order of its columns."""
-        return tuple(self.variants[VariantId(name, key)] for key in self.packages[name].dimensions.keys())
-
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""
         found: dict[int, list[str]] = defaultdict(list)

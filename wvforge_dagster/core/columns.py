@@ -50,10 +50,6 @@ class Dimensions:
             raise ValueError(f"{key!r} is not a partition; partitions are {', '.join(self.keys())}")
         return dict(zip(self.names, key.split(SEPARATOR), strict=True)) if self.values else {}
 
-    def key_of(self, values: Mapping[str, str]) -> str:
-        """The partition key of these dimension values; dimensions that are not mine are left out."""
-        return SEPARATOR.join(values[name] for name in self.names)
-
 
 def label(value: str) -> str:
     """The value of a variant key as a partition key shows it: ``3.12.* *_cpython`` is ``3.12``."""

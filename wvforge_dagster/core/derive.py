@@ -142,7 +142,8 @@ def unfinished_needs(variant: PackageVariant, statuses: Mapping[VariantId, Statu
 
 
 def _blocked_by(stuck: tuple[VariantId, ...], statuses: Mapping[VariantId, Status]) -> str:
-    return "; ".join(f"{other} is {statuses[other].state}" for other in stuck)
+    shown = "; ".join(f"{other} is {statuses[other].state}" for other in stuck[:3])
+    return f"{shown} and {len(stuck) - 3} more" if len(stuck) > 3 else shown
 
 
 def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Evidence) -> Status:
@@ -187,7 +188,7 @@ def _retired(catalog: Catalog, evidence: Evidence) -> Iterable[Status]:
             if identity not in catalog.variants and (package is None or package.fault is None):
                 found.setdefault(identity, []).append(artifact)
     for identity, artifacts in sorted(found.items()):
-        last = max(artifacts, key=lambda item: item.build_number)
+        last = max(artifacts, key=lambda item: (item.built, item.build_number))
         files = {Listed.of(item) for item in artifacts}
         holding = tuple(label for label, listed in evidence.published.items() if files & listed)
         if not holding:

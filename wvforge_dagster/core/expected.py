@@ -66,7 +66,7 @@ def find_expected(
         local |= {name: value for name, value in siblings.items() if name in required}
         candidates = shelf.of_output.get((variant.id.package, variant.id.partition, output.name), ())
         mine = [item for item in candidates if item.record and item.record.parts.get("variant") == dict(output.variant)]
-        last = max(mine or candidates, key=lambda item: item.build_number, default=None)
+        last = max(mine or candidates, key=lambda item: (item.built, item.build_number), default=None)
         parts = input_parts(
             output,
             files=files.files,

@@ -1,4 +1,4 @@
-"""Build numbers: no filename is ever used twice for different content (design decision 6)."""
+"""Build numbers: no filename is ever used twice for different content (docs/how-it-works.md, "Decisions")."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from wvforge_dagster.core.recipe import Output
 
 
 class State(str, Enum):
-    """Where a package variant stands. design.md, "Words"; and `RETIRED`: published, and not in the forge any more."""
+    """Where a package variant stands; docs/status.md describes each."""
 
     PUBLISHED = "published"
     STAGED = "staged"

@@ -92,10 +92,10 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
                 metadata=_failure_metadata(forge, failed.failure),
                 allow_retries=False,
             )
+        if not made.ran:
+            context.log.info(f"{identity}: nothing was built: {made.reason}")
         if made.artifacts and not only_checks:
             yield _materialization(forge, package, made)
-        elif not made.artifacts:
-            context.log.info(f"{identity}: {made.reason}")
         yield from selected(context, passed_checks(package, made))
 
     return build

@@ -112,7 +112,7 @@ def inspect_entry(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, *, 
     """
     found = _inspected.get(entry.sha256)
     if found is None:
-        cache = forge.output / "cache" / "inspected-3" / f"{entry.sha256}.json"
+        cache = forge.output / "cache" / "inspected-4" / f"{entry.sha256}.json"
         found = _read_artifact(cache, entry)
         if found is None and ask:
             try:
@@ -147,7 +147,7 @@ def _artifacts(
 
 def _to_json(artifact: Artifact) -> dict[str, object]:
     record = artifact.record.to_extra() if artifact.record else None
-    return {"content": artifact.content, "file_count": artifact.file_count, "record": record}
+    return {"content": artifact.content, "file_count": artifact.file_count, "built": artifact.built, "record": record}
 
 
 def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
@@ -165,6 +165,7 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
             content=value["content"],
             record=Record.from_extra(value["record"]),
             file_count=value["file_count"],
+            built=value["built"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

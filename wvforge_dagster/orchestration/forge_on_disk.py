@@ -15,6 +15,7 @@ from wvforge_dagster.channels.credentials import read_credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.opening import open_channel
 from wvforge_dagster.channels.protocol import Channel
+from wvforge_dagster.channels.remote_index import is_open_to_all
 from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.errors import ForgeError
@@ -62,10 +63,18 @@ class ForgeOnDisk:
         """The targets that a package goes to."""
         return tuple((target, channel) for target, channel in self.targets if target.takes(package))
 
-    @property
+    @cached_property
     def solve_channels(self) -> tuple[str, ...]:
-        """What builds and tests solve against, in order of priority: staging, the targets, the upstream channels."""
-        targets = (channel.url for _, channel in self.targets if not channel.is_local or _is_channel(channel.url))
+        """What builds and tests solve against, in order of priority: staging, the targets, the upstream channels.
+
+        A remote target that does not answer without a key is left out: builds have none, and what they need of the forge's
+        own packages is in staging.
+        """
+        targets = (
+            channel.url
+            for _, channel in self.targets
+            if (_is_channel(channel.url) if channel.is_local else is_open_to_all(channel.url))
+        )
         return tuple(dict.fromkeys([self.staging.url, *targets, *self.upstream_channels]))
 
     @property

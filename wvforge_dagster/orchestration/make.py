@@ -8,7 +8,9 @@ beside it says which inputs it is good for as well.
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -50,6 +52,9 @@ from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statu
 from wvforge_dagster.orchestration.staging import bring
 
 OnLog = Callable[[str, str], None]
+
+FETCH_PAUSES = (2.0, 8.0)
+"""Seconds between the attempts to fetch a source."""
 
 
 @dataclass(frozen=True)
@@ -230,13 +235,18 @@ class _Attempt:
 def _attempt(
     forge: ForgeOnDisk, identity: VariantId, column: tuple[Artifact, ...], on_log: OnLog
 ) -> Iterator[_Attempt]:
-    """Everything that can go wrong in it becomes a `MakeFailed` with the tests that ran and the log's place."""
+    """Everything that can go wrong in it becomes a `MakeFailed` with the tests that ran and the log's place.
+
+    The work folder is removed at the end; after a script that failed it stays until the next attempt, for the one who looks
+    into it: the engine's log says how to run the script there.
+    """
     log = forge.log_folder(identity) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     shown_log = log.relative_to(forge.output).as_posix()
     work = forge.work_folder(identity)
     remove_folder(work)
     attempt = _Attempt(forge, work, log, on_log, [])
+    keep = False
     try:
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             attempt.write = _both(stream, on_log)
@@ -246,6 +256,7 @@ def _attempt(
                 attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
             yield attempt
     except BuildFailed as error:
+        keep = error.failure.failure_class is FailureClass.SCRIPT
         failure = replace(error.failure, log=shown_log)
         raise MakeFailed(failure, tuple(attempt.tests)) from None
     except ForgeError as error:
@@ -256,7 +267,8 @@ def _attempt(
         )
         raise MakeFailed(failure, tuple(attempt.tests)) from None
     finally:
-        remove_folder(work)
+        if not keep:
+            remove_folder(work)
 
 
 def _make(
@@ -268,8 +280,8 @@ def _make(
         number = build_number(forge, variant, status)
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
         for position, expected in enumerate(status.expected):
-            place = attempt.place(str(position), [siblings.url] if built else [])
-            package = build_output(_request(forge, variant, expected, number), place, attempt.write)
+            request = _request(forge, variant, expected, number)
+            package, place = _build(attempt, request, str(position), [siblings.url] if built else [])
             _check_sources(forge, variant, expected)
             built.append(package)
             outcomes = _test(forge, expected, package, place, attempt.write)
@@ -302,6 +314,23 @@ def _make(
             seconds=attempt.seconds(built),
             log=attempt.log,
         )
+
+
+def _build(attempt: _Attempt, request: BuildRequest, name: str, channels: list[str]) -> tuple[BuiltPackage, BuildPlace]:
+    """Build an output; a source that cannot be fetched is tried again after growing pauses, unless it is a wrong one."""
+    for pause in FETCH_PAUSES:
+        place = attempt.place(name, channels)
+        try:
+            return build_output(request, place, attempt.write), place
+        except BuildFailed as error:
+            wrong = re.search(r"checksum|hash|sha256|md5|is commit", error.failure.reason, re.IGNORECASE)
+            if error.failure.failure_class is not FailureClass.FETCH or wrong:
+                raise
+            attempt.write("warn", f"{error.failure.reason}; tried again in {pause:.0f} s")
+            remove_folder(place.folder)
+            time.sleep(pause)
+    place = attempt.place(name, channels)
+    return build_output(request, place, attempt.write), place
 
 
 def _test_again(

@@ -1,5 +1,6 @@
-"""Telling Dagster of packages that are up to date and that it has no record of: its storage may be new, or a process may have
-been killed between publishing and recording. The truth lies in the channels; Dagster's pages then show it too.
+"""Telling Dagster of packages that are up to date and that it does not show as such: its storage may be new, a process may have
+been killed between publishing and recording, or the last run may have failed before the cause was taken back. The truth lies in
+the channels; Dagster's pages then show it too.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import dagster as dg
+from dagster._core.storage.event_log.base import AssetEntry
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
@@ -23,23 +25,43 @@ SETTLING_SECONDS = 60.0
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
-    """Report a materialization for each package variant that is up to date and unknown to Dagster. Returns how many."""
+    """Report a materialization for each package variant that is up to date and that Dagster shows as missing or failed.
+
+    Returns:
+        How many were reported.
+    """
     by_package: dict[str, list[Status]] = defaultdict(list)
     for status in statuses:
         if status.state in UP_TO_DATE:
             by_package[status.id.package].append(status)
-    count = 0
+    wanted: dict[dg.AssetKey, list[Status]] = {}
     for name, found in by_package.items():
-        for key, states in ((package_key(name), UP_TO_DATE), (upload_key(name), {State.PUBLISHED})):
-            wanted = [status for status in found if status.state in states]
-            known = (
-                _known(instance, key, partitioned=any(status.id.partition for status in wanted)) if wanted else set()
-            )
-            for status in wanted:
-                if status.id.partition not in known:
-                    instance.report_runless_asset_event(_materialization(key, status))
-                    count += 1
+        wanted[package_key(name)] = found
+        wanted[upload_key(name)] = [status for status in found if status.state is State.PUBLISHED]
+    entries = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(wanted))}
+    count = 0
+    for key, found in wanted.items():
+        for status in _not_shown(instance, key, found, entries.get(key)):
+            instance.report_runless_asset_event(_materialization(key, status))
+            count += 1
     return count
+
+
+def _not_shown(
+    instance: dg.DagsterInstance, key: dg.AssetKey, wanted: list[Status], entry: AssetEntry | None
+) -> list[Status]:
+    """Those of `wanted` that Dagster does not show as materialized."""
+    if not wanted or entry is None or entry.last_materialization is None:
+        return wanted
+    if not wanted[0].id.partition:
+        if entry.last_run_id in (None, entry.last_materialization.run_id):
+            return []
+        last = instance.get_run_by_id(entry.last_run_id)
+        return wanted if last is not None and last.is_failure_or_canceled else []
+    keys = [status.id.partition for status in wanted]
+    shown = instance.get_status_by_partition(key, keys, dg.StaticPartitionsDefinition(keys)) or {}
+    good = (AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS)
+    return [status for status in wanted if shown.get(status.id.partition) not in good]
 
 
 def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
@@ -54,12 +76,6 @@ def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
             instance.report_run_failed(run, "the process that ran it was killed")
             count += 1
     return count
-
-
-def _known(instance: dg.DagsterInstance, key: dg.AssetKey, *, partitioned: bool) -> set[str]:
-    if partitioned:
-        return set(instance.get_materialized_partitions(key))
-    return {UNPARTITIONED} if instance.get_latest_materialization_event(key) else set()
 
 
 def _materialization(key: dg.AssetKey, status: Status) -> dg.AssetMaterialization:

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from multiprocessing import forkserver
 
 from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.plan import Plan
-from wvforge_dagster.orchestration.run_worker import open_worker, run_variant
+from wvforge_dagster.orchestration.run_worker import RunOutcome, open_worker, run_variant
+from wvforge_dagster.settings import give_secrets, take_secrets
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a package variant: ``started``, ``done``, ``failed`` or ``blocked``."""
+    """Something that happened to a package variant: ``started``, ``done``, ``failed`` or ``blocked``; `text` says why, or
+    what was done."""
 
     kind: str
     id: VariantId
@@ -57,18 +60,25 @@ def run_plan(
     if not plan.reasons:
         return {}
     failed: dict[VariantId, str] = {}
+    broken: set[VariantId] = set()
     urgency = _urgency(forge)
     sorter = TopologicalSorter({identity: sorted(plan.waits_for[identity]) for identity in sorted(plan.waits_for)})
     sorter.prepare()
     ready: list[VariantId] = []
-    running: dict[Future[str | None], VariantId] = {}
+    running: dict[Future[RunOutcome], VariantId] = {}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([run_variant.__module__])
     workers = min(jobs, len(plan.reasons))
 
     def make_pool() -> ProcessPoolExecutor:
-        arguments = (forge.root, instance)
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=arguments)
+        # The fork server and its kind inherit the environment, and builds could read it there.
+        secrets = take_secrets()
+        try:
+            forkserver.ensure_running()
+            arguments = (forge.root, instance, secrets)
+            return ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=arguments)
+        finally:
+            give_secrets(secrets)
 
     pool = make_pool()
     try:
@@ -76,9 +86,10 @@ def run_plan(
             ready = sorted({*ready, *sorter.get_ready()}, key=urgency.__getitem__)
             for identity in _startable(forge, ready, set(running.values()), workers):
                 ready.remove(identity)
-                blocker = _blocker(forge, plan, identity, failed)
+                blocker = _blocker(forge, plan, identity, broken)
                 if blocker is not None:
                     failed[identity] = f"blocked by {blocker}"
+                    broken.add(identity)
                     on_event(Event("blocked", identity, f"blocked by {blocker}"))
                     sorter.done(identity)
                     continue
@@ -90,21 +101,22 @@ def run_plan(
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 identity = running.pop(future)
-                error = _outcome(future)
-                if error is not None:
-                    failed[identity] = error
-                on_event(Event("failed" if error else "done", identity, error or ""))
+                outcome = _outcome(future)
+                if outcome.error is not None:
+                    failed[identity] = outcome.error
+                if not outcome.staged:
+                    broken.add(identity)
+                on_event(Event("failed" if outcome.error else "done", identity, outcome.error or outcome.text))
                 sorter.done(identity)
             if any(isinstance(future.exception(), BrokenProcessPool) for future in finished):
                 for identity in running.values():
                     failed[identity] = KILLED
+                    broken.add(identity)
                     on_event(Event("failed", identity, KILLED))
                     sorter.done(identity)
                 running.clear()
                 _end(pool)
-                pool = ProcessPoolExecutor(
-                    workers, mp_context=context, initializer=open_worker, initargs=(forge.root, instance)
-                )
+                pool = make_pool()
     except BaseException:
         _end(pool)
         raise
@@ -137,13 +149,12 @@ def _urgency(forge: ForgeOnDisk) -> dict[VariantId, tuple[int, int, VariantId]]:
     }
 
 
-def _outcome(future: Future[str | None]) -> str | None:
+def _outcome(future: Future[RunOutcome]) -> RunOutcome:
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, BrokenProcessPool):
-        return KILLED
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    words = KILLED if isinstance(error, BrokenProcessPool) else f"{type(error).__name__}: {error}".splitlines()[0]
+    return RunOutcome(words, staged=False)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
@@ -159,12 +170,12 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
-def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, failed: Mapping[VariantId, str]) -> VariantId | None:
-    """A package variant without which this one cannot be made, and which failed."""
+def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, broken: Set[VariantId]) -> VariantId | None:
+    """A package variant without which this one cannot be made, and which could not be."""
     variant = forge.catalog.variants[identity]
 
     def is_broken(other: VariantId) -> bool:
-        return other in failed or other in plan.given_up or forge.catalog.packages[other.package].fault is not None
+        return other in broken or other in plan.given_up or forge.catalog.packages[other.package].fault is not None
 
     for other in variant.builds_against:
         if is_broken(other):

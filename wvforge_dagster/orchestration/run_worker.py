@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
-from wvforge_dagster.settings import hide_from_builds, read_settings
+from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings
 
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
@@ -39,10 +40,11 @@ class _Open:
 _open: list[_Open | str] = []
 
 
-def open_worker(root: Path, ref: InstanceRef | None) -> None:
+def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str]) -> None:
     """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
     threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
     hide_from_builds()
+    give_secrets(secrets)
     warnings.simplefilter("ignore")
     # Ctrl-C goes to the whole group of a terminal: this process is ended by the one that started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -69,16 +71,34 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> str | None:
-    """Materialize a package variant, and its upload if it is to be published; returns why that failed, in one line."""
+@dataclass(frozen=True)
+class RunOutcome:
+    """How the run of a package variant ended.
+
+    Attributes:
+        error: why it failed, in one line; None if it did not.
+        staged: whether others can build against it: it was made, though its upload may have failed.
+        text: what was done, for people.
+    """
+
+    error: str | None = None
+    staged: bool = True
+    text: str = ""
+
+
+def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> RunOutcome:
+    """Materialize a package variant, and its upload if it is to be published."""
     here = _open[0]
     if isinstance(here, str):
-        return here
+        return RunOutcome(here, staged=False)
     keys = [package_key(identity.package), *([upload_key(identity.package)] if publish else [])]
     job = here.repository.get_implicit_job_def_for_assets(keys)
     assert job is not None, "a package and its upload have one partitioning"
     run_id = str(uuid.uuid4())
     config = {"force": force, "reason": reason}
+    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package}
+    if identity.partition:
+        tags[PARTITION_TAG] = identity.partition
     with run_lock(here.forge, run_id):
         result = job.execute_in_process(
             instance=here.instance,
@@ -86,11 +106,18 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
             partition_key=identity.partition or None,
             raise_on_error=False,
             run_id=run_id,
-            tags={REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, PARTITION_TAG: identity.partition},
+            tags=tags,
             run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": config}}},
         )
+    done = {event.asset_key: event for event in result.all_events if event.event_type_value == "ASSET_MATERIALIZATION"}
+    made = done.get(package_key(identity.package))
+    text = str(made.materialization.metadata["decision"].value) if made and made.materialization else ""
     if result.success:
-        return None
+        return RunOutcome(text=text)
+    return RunOutcome(_why_failed(result), staged=made is not None, text=text)
+
+
+def _why_failed(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data

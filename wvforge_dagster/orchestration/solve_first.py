@@ -62,17 +62,20 @@ def solve_statuses(forge: ForgeOnDisk, asked: Iterable[Status]) -> Mapping[Varia
         solutions = dict(zip(distinct, solve_all(distinct, work, forge.engine_cache), strict=True))
     unsolvable: dict[VariantId, str] = {}
     for (status, name, _), environment in zip(sections, environments, strict=True):
-        words = solutions[environment].words
-        if words and status.id not in unsolvable:
-            reason = explain_missing(forge, f"its {name} environment cannot be solved: {words}")
+        solution = solutions[environment]
+        if solution.words and status.id not in unsolvable:
+            words = solution.words
+            reason = words if solution.unreachable else f"its {name} environment cannot be solved: {words}"
+            reason = explain_missing(forge, reason)
             unsolvable[status.id] = reason
-            failure = Failure(FailureClass.SOLVE, reason, input_digest=status.input_digest, want=status.want)
+            failure_class = FailureClass.FETCH if solution.unreachable else FailureClass.SOLVE
+            failure = Failure(failure_class, reason, input_digest=status.input_digest, want=status.want)
             keep_failure(forge, status.id, failure)
     for status in asked:
         if status.id not in unsolvable:
             write_whole(_path(forge, status.id), json.dumps({"want": status.want}))
             last = failures.get(status.id)
-            if last is not None and last.failure_class is FailureClass.SOLVE:
+            if last is not None and last.failure_class in (FailureClass.SOLVE, FailureClass.FETCH):
                 forget_failure(forge, status.id)
     return unsolvable
 
