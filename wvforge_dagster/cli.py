@@ -39,6 +39,9 @@ app = typer.Typer(
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
+SHOWN_LINES = 10
+"""Of the last lines of a failed build's log."""
+
 STATE_STYLES = {
     State.PUBLISHED: "green",
     State.STAGED: "cyan",
@@ -107,6 +110,7 @@ def build(
 
 def _show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
+    from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.show import counts
 
     for fault in outcome.warnings:
@@ -116,11 +120,16 @@ def _show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     targets = ", ".join(f"{channel.label} ({channel.url})" for _, channel in forge.targets)
     if targets and outcome.publish:
         out.print(f"published to {targets}", markup=False, soft_wrap=True)
+    failures = read_failures(forge)
     for status in outcome.bad:
         reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
-        err.print(Text(f"{status.state}: {status.id}: {reason}", style="red"), soft_wrap=True)
-        if status.log:
-            err.print(f"  log: {forge.output / status.log}", markup=False, soft_wrap=True)
+        failure = failures.get(status.id) if status.state is not State.BLOCKED else None
+        kind = f" ({failure.failure_class})" if failure else ""
+        err.print(Text(f"{status.state}{kind}: {status.id}: {reason}", style="red"), soft_wrap=True)
+        for line in failure.details.splitlines()[-SHOWN_LINES:] if failure else ():
+            err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")
+        if failure and failure.log:
+            err.print(f"  log: {forge.output / failure.log}", markup=False, soft_wrap=True)
         if status.id in outcome.given_up:
             err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
     if outcome.bad:
