@@ -16,6 +16,7 @@ from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.index_only import write_index
 from wvforge_dagster.orchestration.plan import Plan
 from wvforge_dagster.orchestration.specs import environments_before_a_build, expected_entries, needed_variants
 from wvforge_dagster.orchestration.whole_files import write_whole
@@ -88,12 +89,9 @@ def _channels(forge: ForgeOnDisk, identity: VariantId, folder: Path) -> tuple[st
 def _expected(forge: ForgeOnDisk, variants: tuple[VariantId, ...], folder: Path) -> str:
     """The address of a channel that lists these package variants as they will be."""
     channel = folder / digest([str(identity) for identity in variants])
-    if not channel.exists():
-        for subdir, entries in expected_entries(forge.catalog, variants, forge.forge.platform).items():
-            index = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": entries}
-            (channel / subdir).mkdir(parents=True)
-            (channel / subdir / "repodata.json").write_text(json.dumps(index), encoding="utf-8")
-    return channel.as_uri()
+    if channel.exists():
+        return channel.as_uri()
+    return write_index(channel, expected_entries(forge.catalog, variants, forge.forge.platform))
 
 
 def _solved_as(forge: ForgeOnDisk, identity: VariantId) -> str | None:
