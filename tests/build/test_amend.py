@@ -140,6 +140,38 @@ def test_a_folder_with_special_characters_is_found(tmp_path: Path) -> None:
     assert found["source"][0]["path"] == f"{base}/../src"
 
 
+FIRST, SECOND = "1" * 40, "2" * 40
+
+
+@pytest.mark.parametrize(
+    ("source", "commits"),
+    [
+        ("source: {git: https://x/a.git, tag: v1, depth: 1}\n", [FIRST]),
+        ("source: {git: https://x/a.git}\n", [FIRST]),
+        ("source:\n  git: https://x/a.git\n", [FIRST]),
+        ("source:\n  branch: main  # moves\n  git: https://x/a.git\n  patches: [a.patch]\n", [FIRST]),
+        ("source:\n  git: https://x/a.git\n  rev: ${{ x }}\ncontext: {x: v1}\n", [FIRST]),
+        (
+            "source:\n  - if: linux\n    then:\n      - git: https://x/a.git\n        tag: v1\n"
+            "  - path: b\n  - git: https://x/c.git\n",
+            [FIRST, SECOND],
+        ),
+    ],
+)
+def test_git_sources_are_pinned_to_their_commits(tmp_path: Path, source: str, commits: list[str]) -> None:
+    amendment = Amendment(RECORD, None, None, tmp_path, tuple(commits))
+    (before,), (after,) = rendered(tmp_path, PACKAGE + source), rendered(tmp_path, amend(PACKAGE + source, amendment))
+    assert [item["rev"] for item in after["source"] if "git" in item] == commits
+    for old, new in zip(before["source"], after["source"], strict=True):
+        assert {**old, "rev": ""} == {**new, "rev": ""}, "all else is as it was"
+
+
+def test_sources_of_which_it_is_not_clear_whose_a_commit_is_are_left(tmp_path: Path) -> None:
+    text = PACKAGE + "source:\n  - {git: https://x/a.git, tag: v1}\n  - if: win\n    then: {git: https://x/b.git}\n"
+    amendment = Amendment(RECORD, None, None, tmp_path, (FIRST,))
+    assert rendered(tmp_path, amend(text, amendment))[0]["source"] == rendered(tmp_path, text)[0]["source"]
+
+
 def test_everything_else_stays_as_its_author_wrote_it() -> None:
     text = (
         "# schema\ncontext:\n  version: 1.10   # not 1.1\n\npackage: {name: a, version: '${{ version }}'}\n"

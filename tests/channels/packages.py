@@ -19,6 +19,7 @@ def make_package(
     content: str = "content",
     provenance: dict[str, Any] | None = None,
     subdir: str = "noarch",
+    requirements: dict[str, Any] | None = None,
 ) -> PackageFile:
     """Build a package with one file of `content`. Two calls give two sha256 values: the archive holds the time."""
     work = folder / "recipes" / name
@@ -33,6 +34,8 @@ def make_package(
     }
     if subdir == "noarch":
         recipe["build"]["noarch"] = "generic"
+    if requirements is not None:
+        recipe["requirements"] = requirements
     if provenance is not None:
         recipe["extra"] = {"wvforge": provenance}
     (built,) = Stage0Recipe.from_dict(recipe, recipe_dir=work).run_build(

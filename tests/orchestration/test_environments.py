@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from rattler.package_streaming import PackageArchive
 from small_forge import SmallForge
 
 from orchestration.making import make, quiet, staged
+from orchestration.payloads import payload
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.make import MakeFailed, make_variant
@@ -21,17 +19,6 @@ build:
   script: ["mkdir -p $PREFIX/share", "{script} > $PREFIX/share/{name}.txt"]
 requirements: {{host: [{host}], run: [{host}]}}
 """
-
-
-def payload(forge: SmallForge, package: str, partition: str) -> str:
-    """What the file that a package holds says."""
-    (artifact,) = forge.status(package, partition).artifacts
-    path = forge.root / "output" / "staging" / artifact.subdir / artifact.filename
-
-    async def read() -> bytes | None:
-        return await (await PackageArchive.from_path(path)).read_file(f"share/{package}.txt")
-
-    return (asyncio.run(read()) or b"").decode().strip()
 
 
 def test_each_column_is_built_against_its_own_packages_though_others_satisfy_the_requirement(
@@ -62,7 +49,7 @@ def test_what_comes_along_with_a_requirement_is_waited_for_and_is_an_input(small
     make(small_forge, "deep")
     assert small_forge.status("top").state is State.STALE
     make(small_forge, "top")
-    assert payload(small_forge, "top", "") == "two"
+    assert payload(small_forge, "top") == "two"
 
 
 def test_a_changed_export_makes_dependents_stale(small_forge: SmallForge) -> None:

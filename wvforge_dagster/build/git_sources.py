@@ -50,8 +50,10 @@ def resolve_commit(source: Mapping[str, Any], recipe_folder: Path, environment: 
         raise ForgeError(f"cannot be asked: {words[:300]}", where=where, remedy="try again later")
     lines = (line.partition("\t") for line in done.stdout.splitlines())
     found = {name: commit for commit, _, name in lines}
-    # An annotated tag is an object of its own; what it points at is listed with ^{}.
-    commit = found.get(f"{revision}^{{}}") or found.get(revision) or found.get(f"refs/heads/{revision}")
-    if commit is None:
-        raise ForgeError("there is no such revision", where=where, remedy="mend the tag or branch in the recipe")
-    return commit
+    # A short name means what git takes it for (gitrevisions): ls-remote lists longer names that end like it, too.
+    for name in (f"{prefix}{revision}" for prefix in ("", "refs/", "refs/tags/", "refs/heads/")):
+        # An annotated tag is an object of its own; what it points at is listed with ^{}.
+        commit = found.get(f"{name}^{{}}") or found.get(name)
+        if commit is not None:
+            return commit
+    raise ForgeError("there is no such revision", where=where, remedy="mend the tag or branch in the recipe")

@@ -18,7 +18,10 @@ from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
 
 _RUN_EXPORTS = "info/run_exports.json"
-INFO_FILES = ("info/index.json", "info/about.json", "info/paths.json", _RUN_EXPORTS)
+INDEX = "info/index.json"
+"""The file of a package that says what a channel's index says of it, but for its size and its sha256."""
+
+INFO_FILES = (INDEX, "info/about.json", "info/paths.json", _RUN_EXPORTS)
 """The files of a package that `describe_package` reads."""
 
 RENDERED = "info/recipe/rendered_recipe.yaml"
@@ -38,17 +41,31 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Environments:
-    """The environments that a package was built in, as the engine solved them, by section (``build``, ``host``)."""
+    """The environments that a package was built in, as the engine solved them, by section (``build``, ``host``).
+
+    Attributes:
+        sections: the packages in them.
+        specs: the match specs that were solved; only of sections that have some.
+    """
 
     sections: Mapping[str, tuple[Resolved, ...]] = field(default_factory=dict, hash=False)
+    specs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
-    def to_json(self) -> dict[str, list[dict[str, str]]]:
+    def to_json(self) -> dict[str, Any]:
         """The environments as values of JSON; `from_json` reads them."""
-        return {name: [asdict(item) for item in items] for name, items in self.sections.items()}
+        specs = {name: list(texts) for name, texts in self.specs.items()}
+        return {name: [asdict(item) for item in items] for name, items in self.sections.items()} | {_SPECS: specs}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Environments:
-        return cls({name: tuple(Resolved(**item) for item in items) for name, items in value.items()})
+        sections = {name: items for name, items in value.items() if name != _SPECS}
+        return cls(
+            {name: tuple(Resolved(**item) for item in items) for name, items in sections.items()},
+            {name: tuple(texts) for name, texts in value.get(_SPECS, {}).items()},
+        )
+
+
+_SPECS = "specs"
 
 
 def inspect_package(file: PackageFile) -> Artifact:
@@ -111,12 +128,17 @@ def rendered_recipe(content: bytes | None, where: str) -> dict[str, Any]:
 def environments_of(rendered: Mapping[str, Any]) -> Environments:
     """The build and host environments in an engine's account of a build."""
     dependencies = rendered.get("finalized_dependencies") or {}
+    sections = {section: dependencies.get(section) or {} for section in ("build", "host")}
+    specs = {name: tuple(_spec(item) for item in found.get("specs") or []) for name, found in sections.items()}
     return Environments(
-        {
-            section: tuple(_resolved(item) for item in (dependencies.get(section) or {}).get("resolved") or [])
-            for section in ("build", "host")
-        }
+        {name: tuple(_resolved(item) for item in found.get("resolved") or []) for name, found in sections.items()},
+        {name: texts for name, texts in specs.items() if texts},
     )
+
+
+def _spec(item: Mapping[str, Any]) -> str:
+    """``source`` is the recipe's own word, ``spec`` what came of it."""
+    return str(item.get("spec") or item.get("source"))
 
 
 def commits_of(rendered: Mapping[str, Any]) -> tuple[str, ...]:

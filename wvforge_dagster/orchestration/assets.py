@@ -192,6 +192,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         check_names(package),
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
         forge.is_heavy(package.name),
+        [channel.label for _, channel in forge.targets_of(package.name)],
         _code_version(package, files),
     ]
 

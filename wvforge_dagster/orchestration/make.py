@@ -153,14 +153,17 @@ test_variant.__test__ = False  # type: ignore[attr-defined]  # it is no test
 
 
 def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[VariantId, Status]:
-    """The statuses, with the commits of the package's git sources asked for if nobody ever did.
+    """The statuses, with the commits of the package's git sources asked for if nobody ever did, or if the commit that was
+    recorded could not be had by the last attempt: it may be gone from its repository.
 
     Raises:
         MakeFailed: if they cannot be asked.
     """
     statuses = derive_statuses(forge, mine=identity)
-    sources = (source for item in statuses[identity].expected for source in item.parts["sources"].values())
-    if NOT_ASKED not in sources:
+    sources = [source for item in statuses[identity].expected for source in item.parts["sources"].values()]
+    failure = read_failures(forge).get(identity)
+    was_lost = failure is not None and failure.failure_class in (FailureClass.FETCH, FailureClass.INTERRUPTED)
+    if NOT_ASKED not in sources and not (was_lost and sources):
         return statuses
     faults = ask_commits(forge, [identity.package])
     for fault in faults.values():

@@ -8,22 +8,27 @@ by ``wvforge build``.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.inspect import RENDERED, Environments, environments_of, rendered_recipe
+from wvforge_dagster.build.inspect import INDEX, RENDERED, Environments, environments_of, rendered_recipe
 from wvforge_dagster.build.solve import Environment, Solution, allows, solve_all
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.locked import Difference, Locked, differences, that_matter
 from wvforge_dagster.core.state import UP_TO_DATE, Status
 from wvforge_dagster.orchestration.build_forge import Wanted
+from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.index_only import write_index
 from wvforge_dagster.orchestration.plan import make_plan, select
 from wvforge_dagster.orchestration.refreshing import refresh_everything
 
@@ -59,11 +64,15 @@ class Night:
 
 @dataclass(frozen=True)
 class _Lock:
-    """How a package was solved: for each section its specs, and what they gave; and what the package itself requires."""
+    """How a package was solved, and what the package itself requires.
 
-    specs: Mapping[str, tuple[str, ...]]
+    Attributes:
+        channels: what it is solved against now.
+    """
+
     environments: Environments
-    depends: tuple[str, ...] = field(default=())
+    depends: tuple[str, ...]
+    channels: tuple[str, ...]
 
 
 def look(forge: ForgeOnDisk) -> Night:
@@ -74,20 +83,22 @@ def look(forge: ForgeOnDisk) -> Night:
     """
     warnings = [str(fault) for fault in refresh_everything(forge).values()]
     statuses = derive_statuses(forge)
-    locks: list[tuple[VariantId, _Lock]] = []
-    for status in statuses.values():
-        for artifact in status.artifacts if status.state in UP_TO_DATE else ():
+    work = forge.output / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="nightly-", dir=work) as folder:
+        locks: list[tuple[VariantId, _Lock]] = []
+        for status in statuses.values():
             try:
-                locks.append((status.id, _lock_of(forge, artifact)))
+                locks += [(status.id, lock) for lock in _locks_of(forge, status, statuses, Path(folder))]
             except ForgeError as fault:
                 warnings.append(str(fault))
-    solved = _solve_again(forge, locks)
+        solved = _solve_again(forge, locks)
     rebuild: dict[VariantId, str] = {}
     unchanged: dict[VariantId, tuple[Difference, ...]] = {}
     for identity, lock in locks:
         found: list[Difference] = []
-        for section, specs in lock.specs.items():
-            solution = solved[_environment(forge, specs)]
+        for section, specs in lock.environments.specs.items():
+            solution = solved[_environment(forge, lock, specs)]
             if solution.words:
                 warnings.append(f"{identity}: its {section} environment cannot be solved any more: {solution.words}")
                 continue
@@ -116,44 +127,65 @@ def _to_make(forge: ForgeOnDisk, statuses: Mapping[VariantId, Status]) -> Mappin
 
 
 def _solve_again(forge: ForgeOnDisk, locks: Iterable[tuple[VariantId, _Lock]]) -> Mapping[Environment, Solution]:
-    distinct = list(dict.fromkeys(_environment(forge, specs) for _, lock in locks for specs in lock.specs.values()))
+    environments = (_environment(forge, lock, specs) for _, lock in locks for specs in lock.environments.specs.values())
+    distinct = list(dict.fromkeys(environments))
     return dict(zip(distinct, solve_all(distinct, forge.output / "work", forge.engine_cache), strict=True))
 
 
-def _environment(forge: ForgeOnDisk, specs: tuple[str, ...]) -> Environment:
-    return Environment(specs, forge.solve_channels, forge.forge.platform)
+def _environment(forge: ForgeOnDisk, lock: _Lock, specs: tuple[str, ...]) -> Environment:
+    return Environment(specs, lock.channels, forge.forge.platform)
 
 
-def _lock_of(forge: ForgeOnDisk, artifact: Artifact) -> _Lock:
-    """How a package was solved, read from a channel that holds it.
+def _locks_of(
+    forge: ForgeOnDisk, status: Status, statuses: Mapping[VariantId, Status], folder: Path
+) -> Iterable[_Lock]:
+    """How the packages of a package variant that is up to date were solved.
 
     Raises:
-        ForgeError: if it cannot be read.
+        ForgeError: if they, or packages of the forge that they are solved with, cannot be read.
+    """
+    if status.state not in UP_TO_DATE:
+        return
+    channels = forge.solve_channels
+    column = column_artifacts(forge, forge.catalog.variants[status.id], statuses)
+    if column:
+        channels = (_view(forge, column, folder), *channels)
+    for artifact in status.artifacts:
+        files = _read(forge, artifact, (RENDERED, INDEX))
+        noted = next((note.environments for note in reversed(artifact.notes) if note.environments), None)
+        found = Environments.from_json(noted) if noted else None
+        depends = json.loads(files[INDEX] or b"{}").get("depends") or ()
+        yield _Lock(
+            found or environments_of(rendered_recipe(files[RENDERED], artifact.filename)), tuple(depends), channels
+        )
+
+
+def _view(forge: ForgeOnDisk, column: tuple[Artifact, ...], folder: Path) -> str:
+    """The address of a channel that lists these packages: as in a build, others of the forge do not come in their place."""
+    channel = folder / digest([artifact.sha256 for artifact in column])
+    if channel.exists():
+        return channel.as_uri()
+    entries: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for artifact in column:
+        index = json.loads(_read(forge, artifact, (INDEX,))[INDEX] or b"{}")
+        described = {**index, "sha256": artifact.sha256, "size": artifact.size}
+        entries.setdefault(artifact.subdir, {})[artifact.filename] = described
+    return write_index(channel, entries)
+
+
+def _read(forge: ForgeOnDisk, artifact: Artifact, names: tuple[str, ...]) -> Mapping[str, bytes | None]:
+    """Files of a package, read from a channel that holds it.
+
+    Raises:
+        ForgeError: if none does, or it cannot be read.
     """
     wanted = (artifact.subdir, artifact.filename, artifact.sha256)
     channels = sorted((forge.staging, *(channel for _, channel in forge.targets)), key=lambda c: not c.is_local)
     for channel in channels:
         for entry in channel_entries(forge, channel):
             if (entry.subdir, entry.filename, entry.sha256) == wanted:
-                files = channel.read(entry, (RENDERED, "info/index.json"))
-                rendered = rendered_recipe(files[RENDERED], artifact.filename)
-                noted = next((n.environments for n in reversed(artifact.notes) if n.environments), None)
-                found = Environments.from_json(noted) if noted else environments_of(rendered)
-                index = json.loads(files["info/index.json"] or b"{}")
-                return _Lock(_specs_of(rendered), found, tuple(index.get("depends") or ()))
+                return channel.read(entry, names)
     raise ForgeError("is in no channel any more", where=artifact.filename)
-
-
-def _specs_of(rendered: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-    """The specs that the engine solved, by section: ``source`` is the recipe's own word, ``spec`` what came of it."""
-    dependencies = rendered.get("finalized_dependencies") or {}
-    found = {}
-    for section in ("build", "host"):
-        specs = (dependencies.get(section) or {}).get("specs") or []
-        texts = tuple(str(item.get("spec") or item.get("source")) for item in specs if isinstance(item, Mapping))
-        if texts:
-            found[section] = texts
-    return found
 
 
 def _by_name(packages: Iterable[Any]) -> dict[str, Locked]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 from dagster._core.remote_origin import CodeLocationOrigin, GrpcServerCodeLocationOrigin
 
-from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.derive import derive
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
@@ -111,11 +111,18 @@ def busy_variants(instance: dg.DagsterInstance, catalog: Catalog) -> frozenset[V
     found: set[VariantId] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
         partition = run.tags.get("dagster/partition", "")
-        for key in run.asset_selection or ():
-            package = catalog.packages.get(key.path[-1])
-            if package is not None:
-                found.add(VariantId(package.name, partition if package.dimensions.values else ""))
+        for package in _packages_of(run, instance, catalog):
+            found.add(VariantId(package.name, partition if package.dimensions.values else ""))
     return frozenset(found)
+
+
+def _packages_of(run: dg.DagsterRun, instance: dg.DagsterInstance, catalog: Catalog) -> Iterable[Package]:
+    """The packages that a run builds or uploads. One of a whole job, such as a backfill's, names no assets: its ops tell."""
+    if run.asset_selection:
+        names = {key.path[-1] for key in run.asset_selection}
+        return [package for name, package in catalog.packages.items() if name in names]
+    ops = set(instance.get_job_snapshot(run.job_snapshot_id).node_names) if run.job_snapshot_id else set()
+    return [package for name, package in catalog.packages.items() if op_name("build", name, catalog) in ops]
 
 
 def settled_wants(instance: dg.DagsterInstance) -> Mapping[VariantId, str]:

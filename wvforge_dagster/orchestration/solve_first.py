@@ -16,6 +16,7 @@ from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.index_only import write_index
 from wvforge_dagster.orchestration.plan import Plan
 from wvforge_dagster.orchestration.specs import environments_before_a_build, expected_entries, needed_variants
 from wvforge_dagster.orchestration.whole_files import write_whole
@@ -81,17 +82,19 @@ def solve_statuses(forge: ForgeOnDisk, asked: Iterable[Status]) -> Mapping[Varia
 
 
 def _channels(forge: ForgeOnDisk, identity: VariantId, folder: Path) -> tuple[str, ...]:
-    """What a package variant is solved against: the forge's own packages as they will be, then the upstream channels."""
+    """What a package variant is solved against, in order of priority: the packages of the forge that it needs, as they will
+    be; the upstream channels; and the forge's other packages, for those of upstream that require one."""
     needed = needed_variants(forge.catalog, forge.catalog.variants[identity])
-    if not needed:
-        return forge.upstream_channels
-    expected = folder / digest([str(other) for other in needed])
-    if not expected.exists():
-        for subdir, entries in expected_entries(forge.catalog, needed, forge.forge.platform).items():
-            index = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": entries}
-            (expected / subdir).mkdir(parents=True)
-            (expected / subdir / "repodata.json").write_text(json.dumps(index), encoding="utf-8")
-    return (expected.as_uri(), *forge.upstream_channels)
+    own = (_expected(forge, needed, folder),) if needed else ()
+    return (*own, *forge.upstream_channels, _expected(forge, tuple(forge.catalog.variants), folder))
+
+
+def _expected(forge: ForgeOnDisk, variants: tuple[VariantId, ...], folder: Path) -> str:
+    """The address of a channel that lists these package variants as they will be."""
+    channel = folder / digest([str(identity) for identity in variants])
+    if channel.exists():
+        return channel.as_uri()
+    return write_index(channel, expected_entries(forge.catalog, variants, forge.forge.platform))
 
 
 def _solved_as(forge: ForgeOnDisk, identity: VariantId) -> str | None:
