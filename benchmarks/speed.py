@@ -44,13 +44,38 @@ for path in sorted(root.glob("pkgs/*/recipe/recipe.yaml")):
 """
 
 
+TICK = """\
+import sys, time
+from pathlib import Path
+import dagster as dg
+from wvforge_dagster.orchestration.forge_on_disk import open_forge
+from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
+from wvforge_dagster.settings import read_settings
+root = Path(sys.argv[1])
+started = time.monotonic()
+forge = open_forge(read_settings(root))
+sensor = changed_recipes_sensor(forge)
+print(time.monotonic() - started)
+script = root / "pkgs" / "tiny-7" / "recipe" / "more.sh"
+with dg.DagsterInstance.ephemeral() as instance:
+    for content in (None, "one", "two", "three"):
+        if content:
+            script.write_text(content)
+            # As after the reload that a changed file asks for: the tick that decides.
+            sensor = changed_recipes_sensor(open_forge(read_settings(root)))
+        started = time.monotonic()
+        sensor.evaluate_tick(dg.build_sensor_context(instance=instance, sensor_name="changed_recipes"))
+        print(time.monotonic() - started)
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=int, default=20, help="tiny packages in the overhead measurement")
     parser.add_argument("--demo", action="store_true", help="also time `make demo` in a fresh clone")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
-    rows = [*overhead(options.packages), *validation()]
+    rows = [*overhead(options.packages), *validation(), *status_of_the_root_forge(), *tick(1000)]
     if options.demo:
         rows += demo()
     width = max(len(name) for name, _, _ in rows)
@@ -100,6 +125,30 @@ def validation() -> list[Row]:
         ("import dagster", statistics.median(bare), "s"),
         ("dagster definitions validate, the root forge", statistics.median(validate), "s"),
         ("  longer than import dagster", statistics.median(a - b for a, b in zip(validate, bare, strict=True)), "s"),
+    ]
+
+
+def status_of_the_root_forge() -> list[Row]:
+    """`wvforge status` of 28 package variants."""
+    command = [str(BIN / "wvforge"), "--forge", str(PROJECT), "status"]
+    return [("wvforge status, 28 package variants", statistics.median(seconds(command) for _ in range(5)), "s")]
+
+
+def tick(count: int) -> list[Row]:
+    """A tick of the sensor over `count` recipes, nothing changed and one changed."""
+    with tempfile.TemporaryDirectory(prefix="wvforge-bench-") as folder:
+        forge = Path(folder)
+        for i in range(count):
+            recipe = forge / "pkgs" / f"tiny-{i}" / "recipe" / "recipe.yaml"
+            recipe.parent.mkdir(parents=True)
+            recipe.write_text(RECIPE.format(i=i))
+        (forge / "forge.yaml").write_text("channels: []\nvariants: []\n")
+        done = subprocess.run([sys.executable, "-c", TICK, str(forge)], capture_output=True, text=True, check=True)
+        loading, first, *changed = (float(line) for line in done.stdout.split())
+    return [
+        (f"{count} recipes, loading them for the first time", loading, "s"),
+        ("  the first tick of the sensor, everything missing", first, "s"),
+        ("  a tick after one change", statistics.median(changed), "s"),
     ]
 
 

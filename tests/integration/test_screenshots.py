@@ -20,7 +20,7 @@ from integration.take_screenshots import (
     take_screenshots,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("embedded")]
 
 AGAIN = "take them again: python -m tests.integration.take_screenshots"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from wvforge_dagster.core.circles import find_circles
@@ -82,6 +83,18 @@ class Catalog:
     packages: Mapping[str, Package]
     variants: Mapping[VariantId, PackageVariant]
     provider: Mapping[str, str]
+
+    @cached_property
+    def identifiers(self) -> Mapping[str, str]:
+        """For each package a name of letters, digits and underscores that no other package has."""
+        twins: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self.packages):
+            twins["".join(letter if letter.isalnum() else "_" for letter in name)].append(name)
+        return {
+            name: plain if position == 0 else f"{plain}__{position}"
+            for plain, names in twins.items()
+            for position, name in enumerate(names)
+        }
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""

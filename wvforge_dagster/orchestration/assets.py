@@ -223,10 +223,7 @@ def _code_version(package: Package, files: RecipeFiles | None) -> str:
 
 def op_name(prefix: str, name: str, catalog: Catalog) -> str:
     """A name that Dagster takes, and that no other package has."""
-    plain = "".join(letter if letter.isalnum() else "_" for letter in name)
-    twins = sorted(other for other in catalog.packages if "".join(c if c.isalnum() else "_" for c in other) == plain)
-    position = twins.index(name)
-    return f"{prefix}__{plain}" if position == 0 else f"{prefix}__{plain}__{position}"
+    return f"{prefix}__{catalog.identifiers[name]}"
 
 
 def _materialization(forge: ForgeOnDisk, package: Package, made: Made) -> dg.MaterializeResult[Any]:

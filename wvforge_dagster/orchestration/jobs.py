@@ -15,7 +15,6 @@ from wvforge_dagster.orchestration.embedded import assemble_upstream
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.nightly import look, wanted_tonight
-from wvforge_dagster.orchestration.partitions import partitions_definition
 from wvforge_dagster.orchestration.plan import Plan, select
 from wvforge_dagster.orchestration.run_plan import Event
 
@@ -49,7 +48,6 @@ def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             "column" if len(dimensions.names) > 1 else f"column_{dimensions.names[0]}",
             selection=dg.AssetSelection.assets(*keys, *unpartitioned),
-            partitions_def=partitions_definition(dimensions),
             description="Build, test and publish one column; what is up to date is left as it is.",
         )
         for dimensions, keys in by_dimensions.items()
