@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 from build.places import is_running, read_pid, wait_until
+from git_repository import GitRepository
 from small_forge import SmallForge
 
 from orchestration.making import make, make_and_publish, published, staged, why_not_made
+from orchestration.payloads import payload
+from orchestration.upstream import Upstream
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
 KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
@@ -77,6 +80,119 @@ def test_status_and_graph_are_shown_to_people(small_forge: SmallForge) -> None:
     assert "1 staged, 1 missing" in table.stdout
     assert markdown.stdout.startswith("| package | partition | state |")
     assert graph.stdout == "level 0\n  a\nlevel 1\n  b  <- a (host)\n"
+
+
+def test_explain_shows_the_parts_of_a_package_and_each_that_changed(small_forge: SmallForge) -> None:
+    small_forge.write("variants.yaml", "cuda_version: ['13.0', '13.2']\n")
+    small_forge.configure(channels=[], variants=["variants.yaml"])
+    small_forge.package("low")
+    small_forge.write("pkgs/mid/recipe/fix.patch", "one\n")
+    small_forge.recipe(
+        "mid",
+        """
+        package: {name: mid, version: "1.0"}
+        build: {script: "touch $PREFIX/mid", variant: {use_keys: [cuda_version]}}
+        requirements: {host: [low]}
+        tests: [{script: ["true"]}]
+        """,
+    )
+    make(small_forge, "low")
+    make(small_forge, "mid", "13.0")
+    (low,), (mid,) = small_forge.status("low").artifacts, small_forge.status("mid", "13.0").artifacts
+    done = run(small_forge, "explain", "mid")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.split("\n\n")
+    lines = first.splitlines()
+    assert lines[0] == "mid[13.0]: staged: not yet in file:output/channel"
+    assert "changed since it was built" not in first
+    assert mid.record is not None
+    assert f"  inputs of mid 1.0, digest {mid.record.input_digest}" in lines
+    assert "    variant cuda_version: 13.0" in lines
+    assert f"    local package low 1.0: content {low.content}" in lines
+    assert any(line.startswith("    file fix.patch: ") for line in lines)
+    assert f"  package {mid.filename}: sha256 {mid.sha256}" in lines
+    assert f"    host environment: low 1.0 {low.build} {low.sha256}" in lines
+    assert second.startswith("mid[13.2]: missing: never built")
+    assert "last package" not in second
+    small_forge.write("pkgs/mid/recipe/fix.patch", "two\n")
+    small_forge.edit("mid", "touch $PREFIX/mid", "touch $PREFIX/mid $PREFIX/more")
+    lines = run(small_forge, "explain", "mid", "13.0").stdout.splitlines()
+    assert lines[0].startswith("mid[13.0]: stale: fix.patch: content; build.script: ")
+    assert lines[1:3] == ["  changed since it was built:", "    fix.patch: content"]
+    old, new = lines[3:5]
+    assert old.startswith("      - ") and new.startswith("      + ") and old[8:] != new[8:]
+    assert f"  last package {mid.filename}: sha256 {mid.sha256}" in lines
+
+
+def test_explain_refuses_a_package_or_a_partition_that_is_not_there(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    assert "no package 'b' in this forge; it has a" in fault(run(small_forge, "explain", "b"))
+    assert "a: no partition '13.0'; it has none: it is not partitioned" in fault(
+        run(small_forge, "explain", "a", "13.0")
+    )
+
+
+def test_status_asks_git_servers_where_it_is_told_to_and_says_which_cannot_be_asked(
+    small_forge: SmallForge, tmp_path: Path
+) -> None:
+    source = GitRepository(tmp_path / "source")
+    old = source.commit(word="one")
+    small_forge.package("a", "cp word $PREFIX/word", more=f"source: {{git: {source.url}, branch: main}}\n")
+    make_and_publish(small_forge, "a")
+    new = source.commit(word="two")
+    (row,) = json.loads(run(small_forge, "status", "--json").stdout)
+    assert row["state"] == "published"
+    done = run(small_forge, "status", "--json", "--refresh")
+    assert (done.returncode, done.stderr) == (0, "")
+    (row,) = json.loads(done.stdout)
+    assert row["state"] == "stale"
+    assert row["reason"] == f"source {source.url}@refs/heads/main: commit {old[:12]} -> commit {new[:12]}"
+    source.folder.rename(tmp_path / "gone")
+    done = run(small_forge, "status", "--json", "--refresh")
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"warning: source {source.url}@refs/heads/main: cannot be asked: ")
+    assert json.loads(done.stdout) == [row], "what was known stays"
+
+
+def test_a_nightly_run_that_is_only_looked_at_builds_nothing(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    small_forge.package("b", host=("a",))
+    make_and_publish(small_forge, "a")
+    done = run(small_forge, "nightly", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "make b: never built",
+        "no change a: its environments were solved anew, with no change",
+    ]
+    assert small_forge.states() == {"a": "published", "b": "missing"}
+
+
+@pytest.mark.integration
+def test_a_nightly_run_rebuilds_what_changed_upstream_and_what_builds_against_it(
+    small_forge: SmallForge, tmp_path: Path
+) -> None:
+    upstream = Upstream(tmp_path / "upstream")
+    upstream.add("header", "1.0")
+    small_forge.configure(channels=[upstream.setting], variants=[], **{"rebuild-on": ["host"]})
+    small_forge.package(
+        "a", "mkdir -p $PREFIX/share; cp $PREFIX/share/header.txt $PREFIX/share/a.txt", host=("header",)
+    )
+    small_forge.package("b", host=("a",))
+    small_forge.package("late", host=("not-yet",))
+    make_and_publish(small_forge, "a", "b")
+    upstream.add("header", "2.0")
+    done = run(small_forge, "nightly")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "rebuild a: host header: 1.0 " in done.stdout
+    assert "unsolvable: late: " in done.stderr
+    assert "not-yet" in done.stderr
+    assert small_forge.states() == {"a": "published", "b": "published", "late": "unsolvable"}
+    assert payload(small_forge, "a") == "header 2.0"
+    upstream.add("not-yet")
+    done = run(small_forge, "nightly")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rebuild " not in done.stdout
+    assert set(small_forge.states().values()) == {"published"}
 
 
 @pytest.mark.parametrize("words", [["status"], ["build"], ["graph"], ["status", "--json"]])

@@ -82,6 +82,8 @@ def _carrier(request: Retest, tests: list[dict[str, Any]]) -> dict[str, Any]:
     """The recipe of a package with nothing but tests."""
     tested = request.artifact
     recipe: dict[str, Any] = {
+        # The engine renders scripts last of all: in a rendered recipe their expressions stand as they were written.
+        "context": dict(request.output.variant) | (request.output.rendered.get("context") or {}),
         "package": {"name": tested.name + SUFFIX, "version": tested.version},
         "build": {"noarch": "generic", "script": ["true"], "string": "tests_0"},
         "requirements": {"run": [f"{tested.name} =={tested.version} {tested.build}"]},

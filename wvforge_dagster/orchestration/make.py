@@ -145,7 +145,14 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         if not status.expected or not all(item.found for item in status.expected):
             reason = f"there is nothing to test: it is {status.state} ({status.reason})"
             raise MakeFailed(Failure(FailureClass.OTHER, reason))
-        made = _test_again(forge, variant, status, column_artifacts(forge, variant, statuses), on_log)
+        try:
+            made = _test_again(forge, variant, status, column_artifacts(forge, variant, statuses), on_log)
+        except MakeFailed as failed:
+            if status.state not in UP_TO_DATE:
+                keep_failure(forge, identity, replace(failed.failure, input_digest=status.input_digest))
+            raise
+        if status.state not in UP_TO_DATE:
+            forget_failure(forge, identity)
         return replace(made, reason="asked for")
 
 
