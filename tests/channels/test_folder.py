@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from servers.folder_reader import read_over_http
 
 from channels.conftest import Samples
 from channels.packages import make_package
@@ -104,6 +105,39 @@ def test_a_publisher_killed_between_rename_and_index_is_mended_by_the_next(path:
     assert FolderChannel(path).entries() == ()
     FolderChannel(path).publish([samples.alpha])
     assert listed(path) == {samples.alpha.filename: samples.alpha.sha256}
+
+
+def test_mending_does_what_the_next_publish_would_have_done(path: Path, samples: Samples) -> None:
+    FolderChannel(path).mend()
+    assert not path.exists()
+    killed = run_publisher(
+        path, [samples.alpha], prelude="FolderChannel._index_unlisted = lambda self: os.kill(os.getpid(), 9)"
+    )
+    assert killed.wait() == -signal.SIGKILL
+    (path / "noarch" / ".wvforge-1.part").write_text("half a copy")
+    (path / ".tmp").mkdir(exist_ok=True)
+    (path / ".tmp" / "repodata.json.A1b2C3d4").write_text("half an index")
+    FolderChannel(path).mend()
+    assert listed(path) == {samples.alpha.filename: samples.alpha.sha256}
+    assert [item.name for item in path.rglob("*") if item.name.endswith(".part") or item.parent.name == ".tmp"] == []
+    before = (path / "noarch" / "repodata.json").stat().st_mtime_ns
+    FolderChannel(path).mend()
+    assert (path / "noarch" / "repodata.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("mend", [FolderChannel.mend, lambda channel: channel.publish([])], ids=["mend", "publish"])
+def test_an_index_whose_writer_was_killed_before_the_shards_is_the_same_again_for_every_reader(
+    path: Path, tmp_path: Path, samples: Samples, mend: Callable[[FolderChannel], object]
+) -> None:
+    FolderChannel(path).publish([samples.alpha])
+    shards = path / "noarch" / "repodata_shards.msgpack.zst"
+    shutil.copy2(shards, tmp_path / "old")
+    FolderChannel(path).publish([samples.gamma])
+    shutil.copy2(tmp_path / "old", shards)
+    assert set(read_over_http(path, ["alpha", "gamma"])) == {f"noarch/{samples.alpha.filename}"}
+    mend(FolderChannel(path))
+    wanted = {f"noarch/{item.filename}": (item.sha256, item.size) for item in (samples.alpha, samples.gamma)}
+    assert read_over_http(path, ["alpha", "gamma"]) == wanted
 
 
 def test_an_unfinished_copy_of_a_killed_publisher_is_removed_by_the_next(path: Path, samples: Samples) -> None:

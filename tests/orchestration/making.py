@@ -19,6 +19,7 @@ import sys; from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from small_forge import SmallForge
 from orchestration.making import make
+exec(sys.argv[4])
 forge = SmallForge.__new__(SmallForge); forge.root = Path(sys.argv[2])
 print('ran' if make(forge, sys.argv[3]).ran else 'up to date')
 """
@@ -50,11 +51,10 @@ def why_not_made(forge: SmallForge, package: str) -> MakeFailed:
     raise AssertionError(f"{package} was made")
 
 
-def make_elsewhere(forge: SmallForge, package: str) -> subprocess.Popen[str]:
-    """Make a package in another process; it prints whether it ran."""
-    return subprocess.Popen(
-        [sys.executable, "-c", MAKE, str(TESTS_FOLDER), str(forge.root), package], stdout=subprocess.PIPE, text=True
-    )
+def make_elsewhere(forge: SmallForge, package: str, *, prelude: str = "") -> subprocess.Popen[str]:
+    """Make a package in another process, which executes `prelude` first; it prints whether it ran."""
+    arguments = [str(TESTS_FOLDER), str(forge.root), package, prelude]
+    return subprocess.Popen([sys.executable, "-c", MAKE, *arguments], stdout=subprocess.PIPE, text=True)
 
 
 def staged(forge: SmallForge) -> list[str]:

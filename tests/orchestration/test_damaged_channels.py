@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from small_forge import SmallForge
 
 from orchestration.making import make, make_and_publish, publish
-from wvforge_dagster.orchestration.evidence import mend_indexes
+from wvforge_dagster.orchestration.evidence import mend_channels
 
 
 def only_file(folder: Path) -> Path:
@@ -34,8 +35,20 @@ def test_an_index_that_cannot_be_read_is_written_anew(small_forge: SmallForge, c
     small_forge.package("a")
     make_and_publish(small_forge, "a")
     (small_forge.root / "output" / channel / "noarch" / "repodata.json").write_text("{")
-    mend_indexes(small_forge.open())
+    mend_channels(small_forge.open())
     assert small_forge.states() == {"a": "published"}
+
+
+def test_a_package_that_no_index_lists_is_found_before_anything_is_built(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    make_and_publish(small_forge, "a")
+    staging = small_forge.root / "output" / "staging" / "noarch"
+    for index in staging.glob("repodata*"):
+        index.unlink()
+    shutil.rmtree(small_forge.root / "output" / "channel")
+    assert small_forge.states() == {"a": "missing"}
+    mend_channels(small_forge.open())
+    assert small_forge.states() == {"a": "staged"}
 
 
 def test_a_target_that_cannot_be_written_stops_the_upload_and_not_the_build(small_forge: SmallForge) -> None:

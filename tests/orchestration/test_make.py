@@ -302,6 +302,23 @@ def test_after_a_kill_in_the_middle_of_a_build_nothing_runs_on_and_the_next_buil
     assert not any((small_forge.root / "output/work").rglob("*.conda"))
 
 
+def test_a_build_that_was_killed_while_it_staged_its_package_is_not_done_again(small_forge: SmallForge) -> None:
+    small_forge.package("a")
+    killed = make_elsewhere(
+        small_forge,
+        "a",
+        prelude="import os; from wvforge_dagster.channels.folder import FolderChannel\n"
+        "FolderChannel._index_unlisted = lambda self: os.kill(os.getpid(), 9)",
+    )
+    assert killed.wait(120) == -signal.SIGKILL
+    (path,) = (small_forge.root / "output/staging/noarch").glob("*.conda")
+    assert any((small_forge.root / "output/work").rglob("*.conda"))
+    assert (small_forge.states(), staged(small_forge)) == ({"a": "missing"}, [])
+    assert not make(small_forge, "a").ran
+    assert (small_forge.states(), staged(small_forge)) == ({"a": "staged"}, [path.name])
+    assert not any((small_forge.root / "output/work").rglob("*.conda"))
+
+
 def test_a_staged_file_that_was_changed_behind_our_back_is_not_published(small_forge: SmallForge) -> None:
     small_forge.package("a")
     make(small_forge, "a")

@@ -28,8 +28,8 @@ class FolderChannel:
     """Packages in ``PATH/SUBDIR`` with an index beside them, as conda, pixi and rattler read it.
 
     Publishing is: lock, check, copy under another name, verify, rename, index, read back. A publisher that is killed
-    leaves either nothing that counts (the next one removes its unfinished copies) or packages that no index
-    lists yet (the next one lists them).
+    leaves either nothing that counts (the next one removes its unfinished copies), packages that no index
+    lists yet (the next one lists them), or half of an index (the next one writes it again); so does `mend`.
     """
 
     is_local = True
@@ -128,6 +128,18 @@ class FolderChannel:
                 self._index_unlisted()
             return confirm(wanted, self._listing(), self._label)
 
+    def mend(self) -> None:
+        """Finish what a killed publisher began, as the next publish would: a package that lies in the folder is listed.
+
+        Raises:
+            ForgeError: if something has to be written and cannot be.
+        """
+        if self.path.is_dir():
+            with self._writing():
+                remove_unfinished(self.path)
+                self._listing_mended()
+                self._index_unlisted()
+
     def reindex(self) -> tuple[Path, ...]:
         """Read every package again and index it, so that the index is true whatever was done to the folder by hand.
 
@@ -158,7 +170,8 @@ class FolderChannel:
         listing = self._listing()
         unlisted = [path for path in self._files() if (path.parent.name, path.name) not in listing]
         folder_index.set_aside_unreadable(unlisted)
-        folder_index.update(self.path, {path.parent.name for path in unlisted if path.exists()}, label=self._label)
+        subdirs = {path.parent.name for path in unlisted if path.exists()} | folder_index.half_written(self.path)
+        folder_index.update(self.path, subdirs, label=self._label)
 
     def _index_everything(self) -> tuple[Path, ...]:
         aside = folder_index.set_aside_unreadable(self._files())

@@ -14,6 +14,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
 _PART = ".wvforge-{}.part"
+_INDEX_PARTS = ".tmp/*.*"  # where py-rattler writes the files of an index before they get their names
 _SPARE_BYTES = 256 * 1024
 
 
@@ -56,9 +57,10 @@ def put(packages: Sequence[PackageFile], channel: Path, *, spare: int) -> None:
 
 
 def remove_unfinished(channel: Path) -> None:
-    """Remove the copies that a killed publisher left; only under the channel's lock."""
-    for path in channel.glob("*/" + _PART.format("*")):
-        path.unlink(missing_ok=True)
+    """Remove what a killed publisher left of copies, notes and index files; only under the channel's lock."""
+    for pattern in ("*/" + _PART.format("*"), _INDEX_PARTS):
+        for path in channel.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _copy(package: PackageFile, target: Path) -> None:

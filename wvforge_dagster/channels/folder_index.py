@@ -1,7 +1,8 @@
 """The index of a channel folder: written by py-rattler, readable by everyone, and not stopped by one bad file.
 
 What py-rattler 0.28's `index_fs` does was measured: every file is written under ``.tmp``, fsynced and renamed
-(``repodata.json.zst`` first, then ``repodata.json``, then the shards), so a reader never sees half of one. Only files
+(``repodata.json.zst`` first, then ``repodata.json``, then the shards, then their list), so a reader never sees half of one;
+but a writer that is killed in between leaves forms that say different things, and its unfinished files in ``.tmp``. Only files
 that are not listed yet are read; deleted ones are dropped; a listed one keeps its entry whatever the file holds
 now, unless all are read again (`rebuild`). An archive that cannot be read ends in a panic that names no file
 and leaves its platform folder without a new index, so such files are set aside first.
@@ -62,6 +63,19 @@ def _index(channel: Path, subdir: Subdir | None, *, label: str, force: bool) -> 
             ) from None
         raise ForgeError(f"its index cannot be written: {first_line(error)}", where=label) from None
     _open_to_readers(channel)
+
+
+def half_written(channel: Path) -> set[str]:
+    """Platform folders whose list of shards, which is written last, is missing or older than repodata.json.
+
+    Readers over HTTP prefer the shards: what only repodata.json lists is not there for them.
+    """
+    found = set()
+    for index in channel.glob("*/repodata.json"):
+        shards = index.with_name("repodata_shards.msgpack.zst")
+        if not shards.exists() or shards.stat().st_mtime_ns < index.stat().st_mtime_ns:
+            found.add(index.parent.name)
+    return found
 
 
 def set_aside_unreadable(candidates: Iterable[Path]) -> tuple[Path, ...]:

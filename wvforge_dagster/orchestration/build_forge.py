@@ -10,7 +10,7 @@ from dagster._core.instance import InstanceRef
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
-from wvforge_dagster.orchestration.evidence import derive_statuses, mend_indexes
+from wvforge_dagster.orchestration.evidence import derive_statuses, mend_channels
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
@@ -89,7 +89,7 @@ def build_forge(
     Raises:
         ForgeError: if Dagster's storage or a channel's folder cannot be used.
     """
-    mend_indexes(forge)
+    mend_channels(forge)
     warnings = refresh(forge, [channel for _, channel in forge.targets])
     failed: dict[VariantId, str] = {}
     given_up: set[VariantId] = set()

@@ -179,14 +179,13 @@ def _is_there(path: Path, size: int) -> bool:
         return False
 
 
-def mend_indexes(forge: ForgeOnDisk) -> None:
-    """Write the index of a channel folder anew that cannot be read."""
+def mend_channels(forge: ForgeOnDisk) -> None:
+    """Finish in the channel folders what a killed publisher began, and write an index anew that cannot be read."""
     for channel in (forge.staging, *(channel for _, channel in forge.targets)):
         if isinstance(channel, FolderChannel):
-            try:
-                channel.entries()
-            except ForgeError:
-                channel.reindex()
+            # A target that cannot be written is a fault of the upload, not of the build.
+            with contextlib.suppress(ForgeError) if channel is not forge.staging else contextlib.nullcontext():
+                channel.mend()
 
 
 def _listed(entries: Iterable[ChannelEntry]) -> frozenset[Listed]:

@@ -106,11 +106,15 @@ def make_variant(
     with variant_lock(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
+        with suppress(ForgeError):  # what cannot be written is a fault of the build, with its log
+            # A build that was killed while it staged its package is not done again.
+            forge.staging.mend()
         statuses = _statuses_with_commits(forge, identity)
         status = statuses[identity]
         if status.state is State.SKIPPED:
             return Made((), status.reason)
         if status.state in UP_TO_DATE and not force:
+            remove_folder(forge.work_folder(identity))  # of a build that was killed after it had staged its package
             return Made(status.artifacts, "up to date")
         _solve_column(forge, identity, statuses)
         _refuse_if_not_ready(forge, variant, statuses)

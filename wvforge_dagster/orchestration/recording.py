@@ -5,7 +5,6 @@ the channels; Dagster's pages then show it too.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -19,9 +18,6 @@ from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import is_run_alive
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
 from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
-
-SETTLING_SECONDS = 60.0
-"""A run younger than this may not hold its lock yet."""
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
@@ -70,9 +66,11 @@ def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
     unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
     for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
         run = record.dagster_run
-        if PACKAGE_TAG not in run.tags or time.time() - record.create_timestamp.timestamp() < SETTLING_SECONDS:
+        # A run of `run_plan` holds its lock from before it is in Dagster's storage until its end is.
+        if PACKAGE_TAG not in run.tags or is_run_alive(forge, run.run_id):
             continue
-        if not is_run_alive(forge, run.run_id):
+        now = instance.get_run_by_id(run.run_id)
+        if now is not None and not now.is_finished:
             instance.report_run_failed(run, "the process that ran it was killed")
             count += 1
     return count
