@@ -9,7 +9,8 @@ from pathlib import Path
 from small_forge import SmallForge
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant
+from wvforge_dagster.orchestration.made import Made, MakeFailed
+from wvforge_dagster.orchestration.make import make_variant
 from wvforge_dagster.orchestration.publish import Published, publish_variant
 
 TESTS_FOLDER = Path(__file__).parents[1]

@@ -9,7 +9,8 @@ from orchestration.making import make, quiet, staged
 from orchestration.payloads import payload
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.state import State
-from wvforge_dagster.orchestration.make import MakeFailed, make_variant
+from wvforge_dagster.orchestration.made import MakeFailed
+from wvforge_dagster.orchestration.make import make_variant
 
 COLUMNS = "cuda_version: ['13.0', '13.2']\n"
 IN_COLUMNS = """

@@ -26,7 +26,8 @@ from wvforge_dagster.core.failure import FailureClass
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.locks import variant_lock
-from wvforge_dagster.orchestration.make import MakeFailed, make_variant
+from wvforge_dagster.orchestration.made import MakeFailed
+from wvforge_dagster.orchestration.make import make_variant
 from wvforge_dagster.orchestration.plan import make_plan, select
 
 

@@ -11,7 +11,8 @@ from small_forge import SmallForge
 from orchestration.making import make_and_publish, publish, published, quiet, staged, why_not_made
 from orchestration.upstream import Upstream
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.make import Made, make_variant
+from wvforge_dagster.orchestration.made import Made
+from wvforge_dagster.orchestration.make import make_variant
 from wvforge_dagster.orchestration.nightly import Night, look, wanted_tonight
 
 

@@ -20,7 +20,8 @@ from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
-from wvforge_dagster.orchestration.make import Made, MakeFailed, make_variant, test_variant
+from wvforge_dagster.orchestration.made import Made, MakeFailed
+from wvforge_dagster.orchestration.make import make_variant, test_variant
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, made_metadata, package_metadata
 from wvforge_dagster.orchestration.partitions import partition_mapping, partition_of, partitions_definition
 from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL

@@ -10,7 +10,7 @@ from wvforge_dagster.build.builder import TestOutcome
 from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.core.test_names import test_names
 from wvforge_dagster.orchestration.keys import package_key
-from wvforge_dagster.orchestration.make import Made, MakeFailed
+from wvforge_dagster.orchestration.made import Made, MakeFailed
 
 
 def check_names(package: Package) -> tuple[str, ...]:

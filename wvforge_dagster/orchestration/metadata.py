@@ -10,7 +10,7 @@ import dagster as dg
 from wvforge_dagster.build.inspect import Environments
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import Package
-from wvforge_dagster.orchestration.make import Made
+from wvforge_dagster.orchestration.made import Made
 
 Metadata = dict[str, Any]
 

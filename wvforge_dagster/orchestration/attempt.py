@@ -1,0 +1,121 @@
+"""One attempt to make a package variant: its folder, its log, and what becomes of its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from wvforge_dagster.build.builder import BuildFailed, BuildPlace, BuiltPackage, TestOutcome, remove_folder
+from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.folder_view import make_view
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.made import MakeFailed, OnLog
+from wvforge_dagster.orchestration.staging import bring
+
+
+@dataclass
+class Attempt:
+    """One attempt to make a package variant: its folder, its log, and the tests that ran."""
+
+    forge: ForgeOnDisk
+    work: Path
+    log: Path
+    write: OnLog
+    own_channels: list[str]
+    tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
+
+    def place(self, name: str, channels: list[str], *, for_tests: bool = False) -> BuildPlace:
+        """A new folder below the attempt's, with what a build or a test in it may use; `channels` come first."""
+        folder = self.work / name
+        folder.mkdir(parents=True)
+        return BuildPlace(
+            folder=folder,
+            cache=self.forge.engine_cache,
+            channels=(*channels, *self.own_channels, *self.forge.solve_channels),
+            variant_files=self.forge.variant_files,
+            platform=self.forge.forge.platform,
+            limits=self.forge.test_limits if for_tests else self.forge.build_limits,
+        )
+
+    def raise_failed(self) -> None:
+        """Raise the first failure of the tests, if one failed.
+
+        Raises:
+            BuildFailed: with that failure.
+        """
+        failed = next((outcome.failure for _, outcome in self.tests if outcome.failure), None)
+        if failed is not None:
+            raise BuildFailed(failed)
+
+    def seconds(self, built: list[BuiltPackage]) -> dict[str, float]:
+        """Seconds of each phase, summed over what was built, and of the tests."""
+        found: dict[str, float] = {"test": sum(outcome.seconds for _, outcome in self.tests)}
+        for package in built:
+            for phase, value in package.seconds.items():
+                found[phase] = found.get(phase, 0.0) + value
+        return found
+
+
+@contextmanager
+def attempt_of(
+    forge: ForgeOnDisk, identity: VariantId, column: tuple[Artifact, ...], on_log: OnLog
+) -> Iterator[Attempt]:
+    """Everything that can go wrong in it becomes a `MakeFailed` with the tests that ran and the log's place.
+
+    The work folder is removed at the end; after a script that failed it stays until the next attempt, for the one who looks
+    into it: the engine's log says how to run the script there.
+    """
+    log = forge.log_folder(identity) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shown_log = log.relative_to(forge.output).as_posix()
+    work = forge.work_folder(identity)
+    remove_folder(work)
+    attempt = Attempt(forge, work, log, on_log, [])
+    keep = False
+    try:
+        with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+            attempt.write = _both(stream, on_log)
+            _create_channels(forge)
+            if column:
+                files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]
+                attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
+            yield attempt
+    except BuildFailed as error:
+        keep = error.failure.failure_class is FailureClass.SCRIPT
+        failure = replace(error.failure, log=shown_log)
+        raise MakeFailed(failure, tuple(attempt.tests)) from None
+    except ForgeError as error:
+        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(attempt.tests)) from None
+    except OSError as error:
+        failure = Failure(
+            FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror or error}", log=shown_log
+        )
+        raise MakeFailed(failure, tuple(attempt.tests)) from None
+    finally:
+        if not keep:
+            remove_folder(work)
+
+
+def _create_channels(forge: ForgeOnDisk) -> None:
+    for channel in (forge.staging, *(channel for _, channel in forge.targets)):
+        if isinstance(channel, FolderChannel):
+            # A target that cannot be written is a fault of the upload, not of the build.
+            with suppress(ForgeError) if channel is not forge.staging else nullcontext():
+                channel.create()
+
+
+def _both(stream: IO[str], on_log: OnLog) -> OnLog:
+    def write(level: str, line: str) -> None:
+        stream.write(f"{line}\n" if level == "info" else f"{level}: {line}\n")
+        stream.flush()
+        on_log(level, line)
+
+    return write

@@ -1,0 +1,176 @@
+"""Building a package variant: all its outputs, tested, and staged at once; or a note, where they came out equal."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import replace
+
+from wvforge_dagster.build.builder import (
+    BuildFailed,
+    BuildPlace,
+    BuildRequest,
+    BuiltPackage,
+    TestOutcome,
+    build_output,
+    remove_folder,
+    run_package_tests,
+)
+from wvforge_dagster.build.machine import recorded_parts
+from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.catalog import PackageVariant, VariantId
+from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.inputs import git_source_key
+from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.core.state import Expected, Status
+from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
+from wvforge_dagster.orchestration.evidence import recipe_files
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.made import Made, OnLog
+from wvforge_dagster.orchestration.numbering import build_number
+from wvforge_dagster.orchestration.staging import bring
+
+FETCH_PAUSES = (2.0, 8.0)
+"""Seconds between the attempts to fetch a source."""
+
+
+def build_variant(
+    forge: ForgeOnDisk, variant: PackageVariant, status: Status, column: tuple[Artifact, ...], on_log: OnLog
+) -> Made:
+    """Build, test and stage all outputs of a package variant; all of them, or none.
+
+    Args:
+        column: the forge's own packages that the build may use.
+
+    Raises:
+        MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
+    """
+    built: list[BuiltPackage] = []
+    with attempt_of(forge, variant.id, column, on_log) as attempt:
+        number = build_number(forge, variant, status)
+        siblings = FolderChannel(attempt.work / "siblings", label="siblings")
+        for position, expected in enumerate(status.expected):
+            request = _request(forge, variant, expected, number)
+            package, place = _build(attempt, request, str(position), [siblings.url] if built else [])
+            _check_sources(forge, variant, expected)
+            built.append(package)
+            outcomes = _test(forge, expected, package, place, attempt.write)
+            attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
+            if any(outcome.failure for outcome in outcomes):
+                _keep_aside(forge, variant.id, package.file)
+                break
+            if len(status.expected) > 1:
+                siblings.publish([package.file])
+        attempt.raise_failed()
+        equal = _equal_packages(status.expected, built)
+        if equal is None:
+            attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
+            forge.staging.publish([package.file for package in built])
+            artifacts, outcome = tuple(package.artifact for package in built), "built"
+        else:
+            artifacts = equal
+            outcome = f"built, and came out equal to {', '.join(item.filename for item in equal)}, which stays"
+            attempt.write("info", outcome)
+            for entry, package in zip(bring(forge, equal), built, strict=True):
+                record = package.artifact.record
+                assert record is not None, "a package that was just built carries its record"
+                note = replace(record, environments=package.environments.to_json())
+                forge.staging.add_notes(entry, [note.to_extra()])
+        return Made(
+            artifacts,
+            status.reason,
+            outcome,
+            tests=tuple(attempt.tests),
+            seconds=attempt.seconds(built),
+            log=attempt.log,
+        )
+
+
+def _build(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> tuple[BuiltPackage, BuildPlace]:
+    """Build an output; a source that cannot be fetched is tried again after growing pauses, unless it is a wrong one."""
+    for pause in FETCH_PAUSES:
+        place = attempt.place(name, channels)
+        try:
+            return build_output(request, place, attempt.write), place
+        except BuildFailed as error:
+            wrong = re.search(r"checksum|hash|sha256|md5|is commit", error.failure.reason, re.IGNORECASE)
+            if error.failure.failure_class is not FailureClass.FETCH or wrong:
+                raise
+            attempt.write("warn", f"{error.failure.reason}; tried again in {pause:.0f} s")
+            remove_folder(place.folder)
+            time.sleep(pause)
+    place = attempt.place(name, channels)
+    return build_output(request, place, attempt.write), place
+
+
+def _check_sources(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected) -> None:
+    """A ``path`` source that was changed while it was built must not get in under the old digest."""
+    now = recipe_files(forge, forge.catalog.packages[variant.id.package]).sources
+    for path, digest in now.items():
+        if expected.parts["sources"].get(path, digest) != digest:
+            reason = f"source {path}: was changed while it was built; build it again"
+            raise BuildFailed(Failure(FailureClass.INTERRUPTED, reason))
+
+
+def _equal_packages(expected: tuple[Expected, ...], built: list[BuiltPackage]) -> tuple[Artifact, ...] | None:
+    """The packages in the channels that the new ones are equal to in content, one for each output; None if one has none.
+
+    A recipe whose build number was raised asks for a new package, equal or not.
+    """
+    found = []
+    for item, package in zip(expected, built, strict=True):
+        equal = [
+            rival
+            for rival in item.rivals
+            if rival.content == package.artifact.content and rival.build_number >= item.output.build_number
+        ]
+        if not equal:
+            return None
+        found.append(max(equal, key=lambda rival: rival.build_number))
+    return tuple(found)
+
+
+def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
+    output = expected.output
+    recipe = forge.catalog.packages[variant.id.package].recipe
+    assert recipe is not None, "a package variant with outputs has a recipe"
+    raised = number != output.build_number
+    lacks_number = not output.build_string.endswith(f"_{output.build_number}")
+    record = Record(
+        package=variant.id.package,
+        partition=variant.id.partition,
+        input_digest=expected.input_digest,
+        parts=expected.parts,
+        tests=expected.tests,
+        recorded=recorded_parts(),
+        recipe_number=output.build_number,
+    )
+    sources = output.rendered.get("source") or []
+    commits = (expected.parts["sources"][git_source_key(source)] for source in sources if "git" in source)
+    return BuildRequest(
+        recipe=forge.recipe_path(variant.id.package),
+        recipe_sha256=recipe.sha256,
+        output=output,
+        record=record,
+        number=number if raised else None,
+        string_suffix=f"_{number}" if raised and lacks_number else None,
+        commits=tuple(commit.removeprefix("commit ") for commit in commits),
+    )
+
+
+def _test(
+    forge: ForgeOnDisk, expected: Expected, package: BuiltPackage, place: BuildPlace, write: OnLog
+) -> tuple[TestOutcome, ...]:
+    tests = expected.output.rendered.get("tests") or []
+    if not tests:
+        return ()
+    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits), write)
+
+
+def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:
+    """Keep a package whose test failed, for the one who looks into it. No build solves against this folder."""
+    folder = forge.output / "aside" / identity.package / partition_folder(identity.partition)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file.path, folder / file.filename)
