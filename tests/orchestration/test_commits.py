@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,15 @@ def test_of_two_packages_of_one_source_each_knows_the_commit(small_forge: SmallF
     assert made.artifacts[0].record is not None
     sources = [small_forge.status(name).expected[0].parts["sources"] for name in ("a", "b")]
     assert sources[0] == sources[1], "one commit for one revision, in the whole forge"
+
+
+def test_packages_that_ask_at_the_same_time_lose_no_answer(small_forge: SmallForge, source: GitRepository) -> None:
+    names = [f"p{number}" for number in range(8)]
+    for name in names:
+        source.git("branch", name)
+        text = RECIPE.format(source=f"{{git: {source.url}, branch: {name}}}")
+        small_forge.recipe(name, text.replace("name: a", f"name: {name}"))
+    forge = small_forge.open()
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert all(faults == {} for faults in pool.map(lambda name: ask_commits(forge, [name]), names))
+    assert len(known_commits(forge)) == len(names)

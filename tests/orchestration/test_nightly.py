@@ -11,6 +11,8 @@ from small_forge import SmallForge
 from orchestration.making import make_and_publish, publish, published, quiet, staged, why_not_made
 from orchestration.upstream import Upstream
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.orchestration.code_location import forge_definitions
+from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.made import Made
 from wvforge_dagster.orchestration.make import make_variant
 from wvforge_dagster.orchestration.nightly import Night, look, wanted_tonight
@@ -264,4 +266,18 @@ def test_a_night_builds_nothing_by_itself(small_forge: SmallForge, upstream: Ups
     before = staged(small_forge)
     assert list(tonight(small_forge).rebuild) == [A]
     assert staged(small_forge) == before
+    assert small_forge.states() == {"a": "published"}
+
+
+def test_the_nightly_job_of_dagster_does_the_same_and_says_so(small_forge: SmallForge, upstream: Upstream) -> None:
+    small_forge.package("a", host=("header",))
+    make_and_publish(small_forge, "a")
+    upstream.add("header", "1.1")
+    forge = small_forge.open()
+    job = forge_definitions(forge).get_repository_def().get_job("nightly")
+    with open_quiet_instance(forge) as instance:
+        result = job.execute_in_process(instance=instance)
+        lines = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert result.success
+    assert any(line.startswith("no change a: its environments were solved anew, with no change that") for line in lines)
     assert small_forge.states() == {"a": "published"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -15,11 +16,12 @@ from small_forge import SmallForge
 
 from orchestration.making import make_and_publish
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.orchestration import sensors
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
-from wvforge_dagster.orchestration.locks import variant_lock
-from wvforge_dagster.orchestration.run_worker import REASON_TAG
+from wvforge_dagster.orchestration.locks import run_lock, variant_lock
+from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG, REASON_TAG
 from wvforge_dagster.orchestration.sensors import WANTS_TAG, changed_recipes_sensor
 
 IN_COLUMNS = """
@@ -212,6 +214,32 @@ def test_a_run_of_a_whole_column_is_waited_for_though_it_names_no_asset(
     assert [(packages([request]), request.partition_key) for request in watched.asked()] == [([["mid"]], "13.2")]
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_run_of_a_command_is_waited_for_as_long_as_its_process_lives(
+    watched: Watched, small_forge: SmallForge, alive: bool
+) -> None:
+    small_forge.edit("low", "echo low >", "echo new >")
+    watched.load()
+    request = dg.RunRequest(asset_selection=[package_key("low"), upload_key("low")], tags={PACKAGE_TAG: "low"})
+    run = watched.queue(request, dg.DagsterRunStatus.STARTED)
+    with run_lock(watched.loaded, run.run_id) if alive else nullcontext():
+        if alive:
+            assert "asked for already" in watched.skipped()
+        else:
+            assert packages(watched.asked()) == [["low", "high"]]
+
+
+def test_what_a_run_made_and_was_removed_since_is_asked_for_again_after_a_while(
+    watched: Watched, small_forge: SmallForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_forge.edit("low", "echo low >", "echo new >")
+    watched.load()
+    watched.queue(watched.asked()[0], dg.DagsterRunStatus.SUCCESS)
+    assert "asked for already" in watched.skipped()
+    monkeypatch.setattr(sensors, "SUCCESS_SECONDS", -1.0)
+    assert packages(watched.asked()) == [["low", "high"]]
+
+
 def test_a_command_that_builds_it_now_is_waited_for(watched: Watched, small_forge: SmallForge) -> None:
     small_forge.edit("low", "echo low >", "echo new >")
     watched.load()
@@ -235,6 +263,11 @@ def test_a_broken_variant_file_is_the_reason_of_a_tick_without_requests(
     small_forge.configure(channels=[], variants=["variants.yaml"])
     small_forge.write("variants.yaml", "python: [")
     assert f"the forge cannot be read: {small_forge.root}/variants.yaml" in watched.skipped()
+
+
+def test_a_damaged_channel_is_the_reason_of_a_tick_without_requests(watched: Watched, small_forge: SmallForge) -> None:
+    small_forge.write("output/staging/noarch/repodata.json", "{")
+    assert f"{small_forge.root}/output/staging/noarch/repodata.json" in watched.skipped()
 
 
 LOADED_ANEW = (

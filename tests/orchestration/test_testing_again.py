@@ -96,6 +96,17 @@ def test_a_changed_test_that_fails_is_a_failure_until_it_is_changed_again(small_
     assert small_forge.states() == {"a": "published"}
 
 
+def test_a_recipe_in_the_forges_own_folder_is_tested_again(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], recipes=["recipe.yaml"])
+    small_forge.write("check.sh", "test -f $PREFIX/share/a.txt\n")
+    small_forge.write("recipe.yaml", CHECKED)
+    (name,) = small_forge.states()
+    make_and_publish(small_forge, name)
+    small_forge.write("recipe.yaml", CHECKED.replace("sh check.sh", "sh -e check.sh"))
+    assert small_forge.status(name).tests_only
+    assert make(small_forge, name).outcome == "tested"
+
+
 def test_of_several_outputs_each_is_tested_with_the_others_as_they_are(small_forge: SmallForge) -> None:
     small_forge.recipe("m", OUTPUTS)
     make_and_publish(small_forge, "m")

@@ -204,16 +204,20 @@ def _run(
     )
 
 
+def copy_recipe_folder(source: Path, target: Path) -> None:
+    """Copy what belongs to a recipe: without caches, and without the folder that is copied into, if it lies in `source`."""
+
+    def left_out(current: str, names: list[str]) -> set[str]:
+        return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in target.parents}
+
+    shutil.copytree(source, target, symlinks=True, ignore=left_out)
+
+
 def _private_copy(request: BuildRequest, folder: Path) -> Path:
     """A copy of the recipe's folder with the amended recipe: what is changed while it is built does not get in."""
     source = request.recipe.parent
     target = folder / "recipe"
-
-    def left_out(current: str, names: list[str]) -> set[str]:
-        """Caches, and the folder that is copied into, if it lies in the recipe's own."""
-        return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in folder.parents}
-
-    shutil.copytree(source, target, symlinks=True, ignore=left_out)
+    copy_recipe_folder(source, target)
     amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source, request.commits)
     path = target / request.recipe.name
     content = path.read_bytes()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from wvforge_dagster.build.builder import (
     OnLog,
     TestOutcome,
     build_output,
+    copy_recipe_folder,
     run_package_tests,
 )
 from wvforge_dagster.core.artifact import Artifact, Record
@@ -53,7 +53,7 @@ def retest(request: Retest, place: BuildPlace, on_log: OnLog) -> tuple[TestOutco
     if not tests:
         return ()
     folder = place.folder / "carrier"
-    shutil.copytree(request.recipe_folder, folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+    copy_recipe_folder(request.recipe_folder, folder)
     recipe = folder / "recipe.yaml"
     text = json.dumps(_carrier(request, tests))
     recipe.write_text(text, encoding="utf-8")

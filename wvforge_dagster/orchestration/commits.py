@@ -10,6 +10,7 @@ from wvforge_dagster.build.git_sources import resolve_commit
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.locks import asking
 from wvforge_dagster.orchestration.whole_files import write_whole
 from wvforge_dagster.settings import child_environment
 
@@ -45,7 +46,8 @@ def ask_commits(forge: ForgeOnDisk, packages: Iterable[str]) -> Mapping[str, For
                     except ForgeError as fault:
                         faults[key] = fault
     if answers:
-        write_whole(_path(forge), json.dumps(known_commits(forge) | answers, indent=1, sort_keys=True))
+        with asking(forge, "git sources"):
+            write_whole(_path(forge), json.dumps(known_commits(forge) | answers, indent=1, sort_keys=True))
     return faults
 
 

@@ -20,6 +20,7 @@ from wvforge_dagster.orchestration.assets import asset_signature, op_name
 from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.recording import end_dead_runs
 from wvforge_dagster.orchestration.run_worker import REASON_TAG
 from wvforge_dagster.orchestration.watching import Request, requests
 
@@ -58,13 +59,14 @@ def changed_recipes_sensor(loaded: ForgeOnDisk) -> dg.SensorDefinition:
     def changed_recipes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
             forge = open_forge(loaded.settings)
+            evidence = gather(forge)
         except ForgeError as fault:
             return dg.SkipReason(f"the forge cannot be read: {fault}")
-        evidence = gather(forge)
         if forge_signature(forge, evidence.files) != signature:
             how = reload(context.code_location_origin)
             return dg.SkipReason(f"recipes or variant files changed since the definitions were loaded: {how}")
         statuses = derive(forge.catalog, evidence)
+        end_dead_runs(context.instance, forge)
         wanted = requests(
             forge.catalog,
             statuses,
