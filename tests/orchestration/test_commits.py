@@ -139,6 +139,7 @@ def test_a_recorded_commit_is_fetched_by_a_shallow_source_as_well(
     assert payload(small_forge, "a") == "one"
 
 
+@pytest.mark.integration
 def test_two_sources_are_pinned_each_to_its_own_commit(
     small_forge: SmallForge, source: GitRepository, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ outputs:
 """
 
 
+@pytest.mark.integration
 def test_a_branch_that_moved_on_under_sources_that_cannot_be_pinned_is_built_by_the_next_build(
     small_forge: SmallForge, source: GitRepository, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def test_a_branch_that_moved_on_under_sources_that_cannot_be_pinned_is_built_by_
     assert len(staged(small_forge)) == 2
 
 
+@pytest.mark.integration
 def test_a_recorded_commit_that_is_gone_from_its_repository_is_asked_for_again_by_the_next_build(
     small_forge: SmallForge, source: GitRepository
 ) -> None:

@@ -18,12 +18,19 @@ from wvforge_dagster.orchestration.make import make_variant
 from wvforge_dagster.orchestration.nightly import Night, look, wanted_tonight
 
 
-@pytest.fixture
-def upstream(small_forge: SmallForge, tmp_path: Path) -> Upstream:
-    """An upstream channel of the small forge: a library, which pins what builds against it, and a header without pins."""
-    made = Upstream(tmp_path / "upstream")
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    """A channel of a library, which pins what builds against it, and a header without pins."""
+    made = Upstream(tmp_path_factory.mktemp("original"))
     made.add("library", "1.0", exports=["library >=1.0,<2"])
     made.add("header", "1.0")
+    return made
+
+
+@pytest.fixture
+def upstream(original: Upstream, small_forge: SmallForge, tmp_path: Path) -> Upstream:
+    """A copy of that channel, which the small forge builds against."""
+    made = original.copy(tmp_path / "upstream")
     configure(small_forge, made)
     return made
 
@@ -107,6 +114,7 @@ requirements: {host: [library]}
 """
 
 
+@pytest.mark.integration
 def test_a_host_package_that_a_run_export_does_not_allow_any_more_is_a_reason(
     small_forge: SmallForge, upstream: Upstream
 ) -> None:
@@ -150,6 +158,7 @@ def test_a_host_package_that_a_pin_does_not_allow_any_more_is_a_reason(
     assert night == NOTHING
 
 
+@pytest.mark.integration
 def test_build_tools_count_where_the_policy_names_them(small_forge: SmallForge, upstream: Upstream) -> None:
     upstream.add("tool", "1.0")
     small_forge.package("a", more="requirements: {build: [tool]}\n")
@@ -183,6 +192,7 @@ requirements: {requirements}
 """
 
 
+@pytest.mark.integration
 def test_each_column_is_solved_against_its_own_packages(small_forge: SmallForge, upstream: Upstream) -> None:
     small_forge.configure(channels=[upstream.setting], **{"rebuild-on": ["host"]})
     small_forge.write("variants.yaml", "cuda_version: ['13.0', '13.2']\n")
@@ -269,6 +279,7 @@ def test_a_night_builds_nothing_by_itself(small_forge: SmallForge, upstream: Ups
     assert small_forge.states() == {"a": "published"}
 
 
+@pytest.mark.integration
 def test_the_nightly_job_of_dagster_does_the_same_and_says_so(small_forge: SmallForge, upstream: Upstream) -> None:
     small_forge.package("a", host=("header",))
     make_and_publish(small_forge, "a")

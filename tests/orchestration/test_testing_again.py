@@ -96,6 +96,7 @@ def test_a_changed_test_that_fails_is_a_failure_until_it_is_changed_again(small_
     assert small_forge.states() == {"a": "published"}
 
 
+@pytest.mark.integration
 def test_a_recipe_in_the_forges_own_folder_is_tested_again(small_forge: SmallForge) -> None:
     small_forge.configure(channels=[], variants=[], recipes=["recipe.yaml"])
     small_forge.write("check.sh", "test -f $PREFIX/share/a.txt\n")
@@ -107,6 +108,7 @@ def test_a_recipe_in_the_forges_own_folder_is_tested_again(small_forge: SmallFor
     assert make(small_forge, name).outcome == "tested"
 
 
+@pytest.mark.integration
 def test_of_several_outputs_each_is_tested_with_the_others_as_they_are(small_forge: SmallForge) -> None:
     small_forge.recipe("m", OUTPUTS)
     make_and_publish(small_forge, "m")
@@ -213,6 +215,7 @@ def test_checks_of_a_package_that_was_never_built_say_so(small_forge: SmallForge
     assert described.description == "there is nothing to test: it is missing (never built)"
 
 
+@pytest.mark.integration
 def test_checks_of_one_column_test_the_package_of_that_column(
     small_forge: SmallForge, instance: dg.DagsterInstance
 ) -> None:

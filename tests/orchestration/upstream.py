@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ class Upstream:
         self.folder = folder
         self._channel = FolderChannel(folder / "channel")
         self._channel.create()
+
+    def copy(self, folder: Path) -> Upstream:
+        """The same channel at another place, to be changed apart from this one."""
+        shutil.copytree(self.folder, folder)
+        return Upstream(folder)
 
     @property
     def setting(self) -> dict[str, str]:
