@@ -16,8 +16,8 @@ STEPS = {
     "types": [sys.executable, "-m", "mypy"],
     "import rules": ["lint-imports"],
     "fast tests": [*PYTEST, "-m", "not integration", "-n", "2"],
-    # Tests that share a server or the embedded forge are one group, so that each is made once.
-    "integration tests": [*PYTEST, "-m", "integration", "-n", "2", "--dist", "loadgroup"],
+    # A file at a time, so that what its tests share is made once.
+    "integration tests": [*PYTEST, "-m", "integration", "-n", "2", "--dist", "loadfile"],
 }
 
 

@@ -10,7 +10,7 @@ from integration.dagster_runs import ENDED, run_status
 from integration.pages import open_graph, open_partition
 from integration.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("served")]
+pytestmark = pytest.mark.integration
 
 
 def test_the_asset_graph_shows_every_package_in_its_level(served: Served, window: Browser) -> None:

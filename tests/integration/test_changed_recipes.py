@@ -15,7 +15,7 @@ from integration.dagster_server import dagster_server
 from integration.small_forge import COLUMNS, make_small_forge
 from integration.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("watched")]
+pytestmark = pytest.mark.integration
 
 SENSOR = "changed_recipes"
 NEW = """\

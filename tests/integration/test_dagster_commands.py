@@ -9,7 +9,7 @@ import pytest
 from integration.commands import run, states
 from integration.conftest import ProjectCopy
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("commands")]
+pytestmark = pytest.mark.integration
 
 MODULE = "wvforge_dagster.definitions"
 COLUMN = "13.0|3.12"

@@ -25,7 +25,7 @@ from integration.dagster_runs import (
 from integration.small_forge import COLUMNS
 from integration.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("served")]
+pytestmark = pytest.mark.integration
 
 LEVELS = {"lib-a": "level_0", "slow": "level_0", "cu-b": "level_1", "cu-c": "level_2", "top": "level_3"}
 

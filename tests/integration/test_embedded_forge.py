@@ -11,7 +11,7 @@ import rattler
 from integration.commands import run, states, statuses
 from wvforge_dagster.rattler_calls import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("embedded")]
+pytestmark = pytest.mark.integration
 COLUMNS = [(cuda, python) for cuda in ("13.0", "13.2") for python in ("3.12", "3.13")]
 
 

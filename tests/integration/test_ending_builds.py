@@ -10,7 +10,7 @@ from integration.dagster_runs import ENDED, launch_job, launch_run, run_messages
 from integration.process_tree import Process, ancestors, below
 from integration.waiting import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("served")]
+pytestmark = pytest.mark.integration
 
 LIMIT_SECONDS = 10.0
 

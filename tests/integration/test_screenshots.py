@@ -20,7 +20,7 @@ from integration.take_screenshots import (
     take_screenshots,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("embedded")]
+pytestmark = pytest.mark.integration
 
 AGAIN = "take them again: python -m tests.integration.take_screenshots"
 
