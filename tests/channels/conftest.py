@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -9,17 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import rattler
+from rattler.networking import AuthenticationMiddleware, Client, S3Middleware
+from rattler.networking.middleware import S3Config
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from servers.moto_server import MotoServer, S3Relay
 from servers.prefix_server import PrefixServer
 
 from channels.packages import make_package
-from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.credentials import AwsKeys, Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.channels.s3 import S3Channel
+from wvforge_dagster.channels.s3_store import S3Place
 from wvforge_dagster.core.package_file import PackageFile
 
 KEY = "pfx_canary_0123456789"
@@ -92,10 +100,81 @@ def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]
     return open_it
 
 
-@pytest.fixture(params=["file", "prefix"])
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("boto3") is None:
+        pytest.skip("moto[server] is not installed")
+    with MotoServer() as running:
+        yield running
+
+
+@pytest.fixture
+def relay(moto: MotoServer) -> Iterator[S3Relay]:
+    with S3Relay(moto) as running:
+        yield running
+
+
+AWS = AwsKeys("AKIDCANARY", "s3_secret_canary_0123456789")
+_buckets = itertools.count(1)
+
+
+@pytest.fixture
+def s3(relay: S3Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., S3Channel]:
+    """Opens a channel in a bucket of its own; each call gives a channel that knows nothing yet."""
+    import boto3
+
+    # Neither this machine's own configuration nor a look for Amazon's machines.
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bucket = f"bucket-{next(_buckets)}"
+    boto3.client(
+        "s3",
+        endpoint_url=relay.behind.url,
+        region_name="us-east-1",
+        aws_access_key_id=AWS.access_key_id,
+        aws_secret_access_key=AWS.secret_access_key,
+    ).create_bucket(Bucket=bucket)
+
+    def open_it(
+        *,
+        bucket: str = bucket,
+        credentials: Credentials | None = None,
+        url: str | None = None,
+        patience: Patience = QUICK,
+    ) -> S3Channel:
+        return S3Channel(
+            S3Place(bucket, "channels/forge", url or relay.url, "us-east-1", path_style=True),
+            subdirs=("noarch", "linux-64"),
+            credentials=credentials or Credentials(aws=AWS),
+            patience=patience,
+        )
+
+    return open_it
+
+
+@pytest.fixture(params=["file", "prefix", "s3"])
 def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Channel]:
     """Opens the same channel of one kind; each call gives an object that knows nothing yet."""
     if request.param == "file":
         return lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
-    opener: Callable[..., PrefixChannel] = request.getfixturevalue("prefix")
+    opener: Callable[[], Channel] = request.getfixturevalue(request.param)
     return opener
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Channel], rattler.Gateway]:
+    """What a solver reads a channel with, configured as a user would: for S3 with rattler's own S3 configuration."""
+
+    def make(channel: Channel) -> rattler.Gateway:
+        if not channel.url.startswith("s3://"):
+            return rattler.Gateway()
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", AWS.access_key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", AWS.secret_access_key)
+        config = S3Config(request.getfixturevalue("relay").url, "us-east-1", "path")
+        bucket = channel.url.split("/")[2]
+        return rattler.Gateway(client=Client([AuthenticationMiddleware(), S3Middleware({bucket: config})]))
+
+    return make

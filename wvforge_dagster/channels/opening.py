@@ -8,7 +8,9 @@ from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel
-from wvforge_dagster.channels.targets import FileTarget, PrefixTarget, PublishTarget
+from wvforge_dagster.channels.s3 import S3Channel
+from wvforge_dagster.channels.s3_store import S3Place
+from wvforge_dagster.channels.targets import FileTarget, PrefixTarget, PublishTarget, S3Target
 
 
 def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *, platform: str = "linux-64") -> Channel:
@@ -18,6 +20,7 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
         root: the folder of the forge, which relative paths are relative to.
         platform: the platform of the forge; its packages and ``noarch`` are what remote channels are asked for.
     """
+    subdirs = tuple(dict.fromkeys(("noarch", platform)))
     match target:
         case FileTarget():
             return FolderChannel(root / target.file, label=target.label)
@@ -25,7 +28,11 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
             return PrefixChannel(
                 url=target.url,
                 channel=target.prefix,
-                subdirs=tuple(dict.fromkeys(("noarch", platform))),
+                subdirs=subdirs,
                 credentials=credentials,
             )
+        case S3Target():
+            bucket, _, prefix = target.s3.partition("/")
+            place = S3Place(bucket, prefix, target.endpoint_url, target.region, target.force_path_style)
+            return S3Channel(place, subdirs=subdirs, credentials=credentials)
     raise TypeError(f"no channel is entered for {type(target).__name__}")

@@ -11,7 +11,7 @@ from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.package_archive import identify
+from wvforge_dagster.channels.package_archive import check_unchanged, identify
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.publication import confirm, not_yet_listed
@@ -121,7 +121,7 @@ class PrefixChannel:
         listing = by_file(self._index.entries(subdirs))
         missing = not_yet_listed(packages, listing, self.label)
         for package in missing:
-            _check_unchanged(package)
+            check_unchanged(package)
             self._upload(package)
         if missing:
             listing = self._wait_for_listing(wanted, subdirs)
@@ -154,8 +154,3 @@ class PrefixChannel:
                 return listing
             time.sleep(min(pause, left))
             pause = min(pause * 2, 15.0)
-
-
-def _check_unchanged(package: PackageFile) -> None:
-    if PackageFile.read(package.path, package.subdir) != package:
-        raise ForgeError("changed since it was measured", where=str(package.path), remedy="build it again")

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.patience import Patience
+from wvforge_dagster.channels.patience import Patience, TransientError, patiently, retry_after
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.repodata import first_line, read_repodata
 from wvforge_dagster.core.errors import ForgeError
@@ -57,19 +56,7 @@ class RemoteIndex:
         return self._patiently(f"its index of {subdir}", lambda: self._read(subdir))
 
     def _patiently(self, what: str, attempt: Callable[[], Result]) -> Result:
-        for pause in self._patience.pauses():
-            try:
-                return attempt()
-            except _TransientError as fault:
-                time.sleep(min(max(pause, fault.pause_s), self._patience.longest_pause_s))
-        try:
-            return attempt()
-        except _TransientError as fault:
-            raise ForgeError(
-                f"{what} cannot be read (tried {self._patience.attempts} times): {fault.words}",
-                where=self._label,
-                remedy="try again later",
-            ) from None
+        return patiently(f"{what} cannot be read", attempt, patience=self._patience, label=self._label)
 
     def _download(self, place: str, target: Path) -> None:
         """One attempt."""
@@ -84,7 +71,7 @@ class RemoteIndex:
                 size = int(answer.headers.get("Content-Length") or 0)
                 self._save(answer, target, limit_s=self._patience.upload_limit(size))
         except (requests.RequestException, OSError) as error:
-            raise _TransientError(self._credentials.redact(_reason(error))) from None
+            raise TransientError(self._credentials.redact(_reason(error))) from None
 
     def _read(self, subdir: str) -> tuple[ChannelEntry, ...]:
         """One attempt."""
@@ -109,11 +96,11 @@ class RemoteIndex:
                     try:
                         entries = read_repodata(path, subdir, where=url)
                     except ForgeError as error:
-                        raise _TransientError(self._credentials.redact(str(error))) from None
+                        raise TransientError(self._credentials.redact(str(error))) from None
                 self._known[subdir] = (answer.headers.get("ETag", ""), entries)
                 return entries
         except (requests.RequestException, OSError) as error:
-            raise _TransientError(self._credentials.redact(_reason(error))) from None
+            raise TransientError(self._credentials.redact(_reason(error))) from None
 
     def _save(self, answer: requests.Response, path: Path, *, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
@@ -121,15 +108,14 @@ class RemoteIndex:
             for block in answer.iter_content(1 << 16):
                 stream.write(block)
                 if time.monotonic() > deadline:
-                    raise _TransientError(f"no whole answer within {limit_s:.0f} s")
+                    raise TransientError(f"no whole answer within {limit_s:.0f} s")
 
-    def _fault(self, what: str, answer: requests.Response) -> ForgeError | _TransientError:
+    def _fault(self, what: str, answer: requests.Response) -> ForgeError | TransientError:
         body = next(answer.iter_content(400), b"").decode(errors="replace")
         words = self._credentials.redact(" ".join(body.split()))
         fault = f"HTTP {answer.status_code}: {words or answer.reason}"
         if answer.status_code == 429 or answer.status_code >= 500:
-            asked = answer.headers.get("Retry-After", "")
-            return _TransientError(fault, pause_s=float(asked) if asked.isdigit() else 0.0)
+            return TransientError(fault, pause_s=retry_after(answer.headers.get("Retry-After")))
         remedy = "check the key in PREFIX_API_KEY" if answer.status_code in (401, 403) else None
         return ForgeError(f"{what} cannot be read: {fault}", where=self._label, remedy=remedy)
 
@@ -144,14 +130,6 @@ def is_open_to_all(url: str, *, seconds: float = 10.0) -> bool:
             return answer.status_code == 200
     except (requests.RequestException, OSError):
         return False
-
-
-@dataclass
-class _TransientError(Exception):
-    """A fault that may pass: what was said, and how long to wait at least, in seconds."""
-
-    words: str
-    pause_s: float = 0.0
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -24,6 +24,15 @@ def _is_channel_name(value: str) -> str:
     return value
 
 
+def _is_bucket(value: str) -> str:
+    bucket, _, prefix = value.partition("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise ValueError(f"{value!r} does not begin with the name of a bucket: bucket/prefix, without s3://")
+    if prefix and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*", prefix):
+        raise ValueError(f"{value!r}: a prefix is of names with '/' between them, such as bucket/channels/forge")
+    return value
+
+
 def _is_server(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("https", "http") or not parts.hostname:
@@ -44,6 +53,9 @@ def _is_loopback(host: str) -> bool:
 
 ChannelName = Annotated[str, AfterValidator(_is_channel_name)]
 ServerAddress = Annotated[str, AfterValidator(_is_server)]
+
+
+Bucket = Annotated[str, AfterValidator(_is_bucket)]
 
 
 class PublishTarget(BaseModel):
@@ -83,7 +95,22 @@ class PrefixTarget(PublishTarget):
     url: ServerAddress = "https://prefix.dev"
 
 
-TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in (FileTarget, PrefixTarget)}
+class S3Target(PublishTarget):
+    """A channel in a bucket, of Amazon's S3 or of another server (`endpoint_url`) that speaks its protocol.
+
+    Attributes:
+        force_path_style: whether the bucket is named in the path of an address, not in its host.
+    """
+
+    kind = "s3"
+    model_config = ConfigDict(validate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
+    s3: Bucket
+    endpoint_url: ServerAddress | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    force_path_style: bool = False
+
+
+TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in (FileTarget, PrefixTarget, S3Target)}
 
 
 def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
@@ -119,7 +146,7 @@ def _explain(error: ValidationError, model: type[PublishTarget], where: str) -> 
     first = error.errors(include_url=False)[0]
     where = ".".join([where, *(str(part) for part in first["loc"])])
     if first["type"] == "extra_forbidden":
-        keys = ", ".join(model.model_fields)
+        keys = ", ".join(field.alias or name for name, field in model.model_fields.items())
         return ForgeError("unknown key", where=where, remedy=f"keys of a {model.kind} target: {keys}")
     if first["type"] == "value_error":
         return ForgeError(first["msg"].removeprefix("Value error, "), where=where)
