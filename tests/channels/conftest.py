@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import json
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +115,6 @@ def relay(moto: MotoServer) -> Iterator[S3Relay]:
 
 
 AWS = AwsKeys("AKIDCANARY", "s3_secret_canary_0123456789")
-_buckets = itertools.count(1)
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def s3(relay: S3Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bucket = f"bucket-{next(_buckets)}"
+    bucket = f"bucket-{uuid.uuid4().hex}"
     boto3.client(
         "s3",
         endpoint_url=relay.behind.url,

@@ -286,10 +286,9 @@ class S3Store:
         words = ": ".join(part for part in (code if code != str(status) else "", message) if part) or "no words"
         fault = self._credentials.redact(f"HTTP {status}: {words}")
         # S3 answers 409 when another write to the same object is under way.
-        if status in (409, 429) or status >= 500 != 501:
+        if status in (409, 429) or (status >= 500 and status != 501):
             headers = response["ResponseMetadata"].get("HTTPHeaders", {})
-            if status != 501:
-                return TransientError(fault, pause_s=retry_after(headers.get("retry-after")))
+            return TransientError(fault, pause_s=retry_after(headers.get("retry-after")))
         return ForgeError(fault, where=self._label, remedy=_REMEDIES.get(status))
 
     def _no_keys(self) -> ForgeError:
