@@ -17,17 +17,27 @@ from rattler.networking.middleware import S3Config
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from servers.anaconda_server import AnacondaServer
+from servers.artifactory_server import ArtifactoryServer
+from servers.cloudsmith_server import CloudsmithServer
+from servers.conda_server import CondaServer
 from servers.moto_server import MotoServer, S3Relay
 from servers.prefix_server import PrefixServer
+from servers.quetz_server import QuetzServer
 
 from channels.packages import make_package
+from wvforge_dagster.channels.anaconda import AnacondaChannel
+from wvforge_dagster.channels.artifactory import ArtifactoryChannel
+from wvforge_dagster.channels.cloudsmith import CloudsmithChannel
 from wvforge_dagster.channels.credentials import AwsKeys, Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.channels.quetz import QuetzChannel
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.s3_store import S3Place
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.package_file import PackageFile
 
 KEY = "pfx_canary_0123456789"
@@ -100,6 +110,58 @@ def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]
     return open_it
 
 
+SUBDIRS = ("noarch", "linux-64")
+SERVERS: dict[str, type[CondaServer]] = {
+    "prefix": PrefixServer,
+    "quetz": QuetzServer,
+    "anaconda": AnacondaServer,
+    "artifactory": ArtifactoryServer,
+    "cloudsmith": CloudsmithServer,
+}
+
+
+def open_server_channel(
+    server: CondaServer, *, name: str = "forge", key: str | None = KEY, patience: Patience = QUICK
+) -> ServerChannel:
+    """The channel of the server's own kind, that knows nothing yet."""
+    match server:
+        case PrefixServer():
+            credentials = Credentials(prefix_api_key=key)
+            return PrefixChannel(
+                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case QuetzServer():
+            credentials = Credentials(quetz_api_key=key)
+            return QuetzChannel(
+                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case ArtifactoryServer():
+            credentials = Credentials(artifactory_token=key)
+            return ArtifactoryChannel(
+                url=server.url, repository=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case AnacondaServer():
+            return AnacondaChannel(
+                url=server.url,
+                read_url=server.read_url,
+                owner=name,
+                subdirs=SUBDIRS,
+                credentials=Credentials(anaconda_api_key=key),
+                patience=patience,
+            )
+        case CloudsmithServer():
+            return CloudsmithChannel(
+                url=server.url,
+                read_url=server.read_url,
+                owner="owner",
+                repository=name,
+                subdirs=SUBDIRS,
+                credentials=Credentials(cloudsmith_api_key=key),
+                patience=patience,
+            )
+    raise TypeError(type(server).__name__)
+
+
 @pytest.fixture(scope="session")
 def moto() -> Iterator[MotoServer]:
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("boto3") is None:
@@ -154,13 +216,16 @@ def s3(relay: S3Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
     return open_it
 
 
-@pytest.fixture(params=["file", "prefix", "s3"])
-def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Channel]:
+@pytest.fixture(params=["file", "s3", *SERVERS])
+def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Channel]]:
     """Opens the same channel of one kind; each call gives an object that knows nothing yet."""
     if request.param == "file":
-        return lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
-    opener: Callable[[], Channel] = request.getfixturevalue(request.param)
-    return opener
+        yield lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
+    elif request.param == "s3":
+        yield request.getfixturevalue("s3")
+    else:
+        with SERVERS[request.param](tmp_path / "server", key=KEY) as running:
+            yield lambda: open_server_channel(running)
 
 
 @pytest.fixture

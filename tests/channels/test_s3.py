@@ -60,9 +60,7 @@ def test_a_fault_that_passes_is_tried_again(relay: S3Relay, s3: Open, samples: S
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_fault_that_stays_ends_after_the_attempts(
-    relay: S3Relay, s3: Open, samples: Samples, status: int
-) -> None:
+def test_a_fault_that_stays_ends_after_the_attempts(relay: S3Relay, s3: Open, samples: Samples, status: int) -> None:
     relay.always_upload = Fault(status, "not today", headers=(("x-code", "SlowDown"),))
     text = failure(s3(), samples)
     assert f"was not uploaded (tried 3 times): HTTP {status}: SlowDown: not today; try again later" in text
@@ -161,7 +159,9 @@ def test_publishers_at_a_time_lose_no_entry(
     if not turns:
         monkeypatch.setattr("wvforge_dagster.channels.s3_turns.S3Store.remove", lambda *_: None)
         s3()._store.put(NAME, b"someone else's", instead_of=None)
-        monkeypatch.setattr("wvforge_dagster.channels.s3.turn", lambda *_, **__: turn(s3()._store, wait_s=0, valid_s=999))
+        monkeypatch.setattr(
+            "wvforge_dagster.channels.s3.turn", lambda *_, **__: turn(s3()._store, wait_s=0, valid_s=999)
+        )
     faults: list[BaseException] = []
 
     def publish(own: list[object]) -> None:

@@ -54,8 +54,14 @@ class HttpServer:
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
-    def url(self) -> str:
+    def root(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self._http.server_port}"
+
+    @property
+    def url(self) -> str:
+        """What a channel is given as its server."""
+        return self.root
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -40,7 +40,9 @@ class MotoServer:
                     raise
                 time.sleep(0.1)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.kill()
         self._process.wait()
 
@@ -76,11 +78,11 @@ class S3Relay(HttpServer):
 
 
 def _is_upload(method: str, path: str) -> bool:
-    return method == "PUT" and path.split("?")[0].endswith((".conda", ".tar.bz2"))
+    return method == "PUT" and path.split("?", maxsplit=1)[0].endswith((".conda", ".tar.bz2"))
 
 
 def _is_read(method: str, path: str) -> bool:
-    return method == "GET" and path.split("?")[0].endswith("/repodata.json")
+    return method == "GET" and path.split("?", maxsplit=1)[0].endswith("/repodata.json")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -115,7 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {
                 name: value
                 for name, value in headers.items()
-                if not name.lower().startswith(("x-amz-checksum", "x-amz-sdk-checksum", "content-md5", "content-length"))
+                if not name.lower().startswith(
+                    ("x-amz-checksum", "x-amz-sdk-checksum", "content-md5", "content-length")
+                )
             }
             headers["Content-Length"] = str(len(body))
         link = http.client.HTTPConnection("127.0.0.1", self.owner.behind.port, timeout=60)

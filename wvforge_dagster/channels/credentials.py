@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from wvforge_dagster.core.errors import ForgeError
 
-
 KEY_VARIABLES = {
     "prefix": "PREFIX_API_KEY",
     "quetz": "QUETZ_API_KEY",

@@ -242,7 +242,9 @@ class S3Channel:
                 raise TransientError(f"no index within {limit_s:.0f} s") from None
             except Exception as error:  # rattler has no common class of its errors
                 words = self._redact(" ".join(str(error).split()), keys.secret_access_key, keys.session_token)[:400]
-                if "(permanent)" in words or not re.search(r"\((temporary|persistent)\)|error sending|status: 5", words):
+                if "(permanent)" in words or not re.search(
+                    r"\((temporary|persistent)\)|error sending|status: 5", words
+                ):
                     raise ForgeError(f"its index of {subdir} was not written: {words}", where=self.label) from None
                 raise TransientError(words) from None
 

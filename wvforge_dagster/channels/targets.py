@@ -24,6 +24,13 @@ def _is_channel_name(value: str) -> str:
     return value
 
 
+def _is_owned_name(value: str) -> str:
+    owner, slash, name = value.partition("/")
+    if not slash:
+        raise ValueError(f"{value!r} should be owner/repository")
+    return f"{_is_channel_name(owner)}/{_is_channel_name(name)}"
+
+
 def _is_bucket(value: str) -> str:
     bucket, _, prefix = value.partition("/")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
@@ -55,6 +62,8 @@ ChannelName = Annotated[str, AfterValidator(_is_channel_name)]
 ServerAddress = Annotated[str, AfterValidator(_is_server)]
 
 
+_HYPHENS = ConfigDict(populate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
+OwnedName = Annotated[str, AfterValidator(_is_owned_name)]
 Bucket = Annotated[str, AfterValidator(_is_bucket)]
 
 
@@ -103,14 +112,68 @@ class S3Target(PublishTarget):
     """
 
     kind = "s3"
-    model_config = ConfigDict(validate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
+    model_config = _HYPHENS
     s3: Bucket
     endpoint_url: ServerAddress | None = None
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
     force_path_style: bool = False
 
 
-TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in (FileTarget, PrefixTarget, S3Target)}
+class QuetzTarget(PublishTarget):
+    """A channel of a quetz server."""
+
+    kind = "quetz"
+    quetz: ChannelName
+    url: ServerAddress
+
+
+class AnacondaTarget(PublishTarget):
+    """Packages of an owner on anaconda.org.
+
+    Attributes:
+        channel: the label that packages get there; solvers read what has it.
+    """
+
+    kind = "anaconda"
+    model_config = _HYPHENS
+    anaconda: ChannelName
+    channel: ChannelName = "main"
+    url: ServerAddress = "https://api.anaconda.org"
+    read_url: ServerAddress = "https://conda.anaconda.org"
+
+    @property
+    def label(self) -> str:
+        return f"anaconda:{self.anaconda}" + (f"/{self.channel}" if self.channel != "main" else "")
+
+
+class ArtifactoryTarget(PublishTarget):
+    """A conda repository of an Artifactory server."""
+
+    kind = "artifactory"
+    artifactory: ChannelName
+    url: ServerAddress
+
+
+class CloudsmithTarget(PublishTarget):
+    """A repository (``owner/repository``) of Cloudsmith."""
+
+    kind = "cloudsmith"
+    model_config = _HYPHENS
+    cloudsmith: OwnedName
+    url: ServerAddress = "https://api.cloudsmith.io/v1"
+    read_url: ServerAddress = "https://conda.cloudsmith.io"
+
+
+_KINDS: tuple[type[PublishTarget], ...] = (
+    FileTarget,
+    PrefixTarget,
+    S3Target,
+    QuetzTarget,
+    AnacondaTarget,
+    ArtifactoryTarget,
+    CloudsmithTarget,
+)
+TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in _KINDS}
 
 
 def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
@@ -131,23 +194,27 @@ def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
     if len(kinds) > 1:
         raise ForgeError(f"one target is of one kind, not {' and '.join(kinds)}", where=where, remedy="write several")
     model = TARGETS[kinds[0]]
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    for key in mapping:
+        if key not in keys:
+            remedy = f"keys of a target of the kind {model.kind}: {', '.join(keys)}"
+            raise ForgeError("unknown key", where=f"{where}.{key}", remedy=remedy)
     try:
         return model.model_validate({key: _tuples(value) for key, value in mapping.items()})
     except ValidationError as error:
-        raise _explain(error, model, where) from None
+        raise _explain(error, where) from None
 
 
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
-def _explain(error: ValidationError, model: type[PublishTarget], where: str) -> ForgeError:
+def _explain(error: ValidationError, where: str) -> ForgeError:
     """The first fault as one line."""
     first = error.errors(include_url=False)[0]
     where = ".".join([where, *(str(part) for part in first["loc"])])
-    if first["type"] == "extra_forbidden":
-        keys = ", ".join(field.alias or name for name, field in model.model_fields.items())
-        return ForgeError("unknown key", where=where, remedy=f"keys of a {model.kind} target: {keys}")
+    if first["type"] == "missing":
+        return ForgeError("is missing", where=where)
     if first["type"] == "value_error":
         return ForgeError(first["msg"].removeprefix("Value error, "), where=where)
     wanted = first["msg"].removeprefix("Input ").replace("tuple", "list")
