@@ -36,7 +36,7 @@ from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.channels.quetz import QuetzChannel
 from wvforge_dagster.channels.s3 import S3Channel
-from wvforge_dagster.channels.s3_store import S3Place
+from wvforge_dagster.channels.s3_calls import S3Place
 from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -74,7 +74,10 @@ def provenance(channel: Channel, entry: ChannelEntry) -> object:
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    folder = tmp_path_factory.mktemp("samples")
+    return make_samples(tmp_path_factory.mktemp("samples"))
+
+
+def make_samples(folder: Path) -> Samples:
     found = Samples(
         alpha=make_package(folder / "1", "alpha", provenance=PROVENANCE),
         alpha_again=make_package(folder / "2", "alpha", content="other"),

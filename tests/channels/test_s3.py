@@ -141,6 +141,35 @@ def test_a_broken_read_is_tried_again(relay: S3Relay, s3: Open, samples: Samples
     assert [entry.name for entry in s3(patience=SHORT).entries()] == ["alpha"]
 
 
+@pytest.mark.parametrize("fault", [Fault(503, "down"), Fault(end="reset")])
+def test_an_index_that_is_not_written_once_is_written_then(
+    relay: S3Relay, s3: Open, samples: Samples, fault: Fault
+) -> None:
+    relay.index_faults.extend([fault] * 4)
+    assert [entry.name for entry in s3().publish([samples.alpha])] == ["alpha"]
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_an_index_that_cannot_be_written_is_an_error_with_status_and_words(
+    relay: S3Relay, s3: Open, samples: Samples, status: int
+) -> None:
+    relay.always_index = Fault(status, "the server's own words")
+    text = failure(s3(patience=Patience(attempts=1, upload_s=30, reading_s=5, listing_s=1)), samples)
+    assert f"its index of noarch was not written: HTTP {status}: NoLuck: the server's own words; " in text
+    # The next publisher lists what was put.
+    relay.always_index = None
+    assert [entry.name for entry in s3().publish([samples.gamma])] == ["gamma"]
+    assert [entry.name for entry in s3().entries()] == ["alpha", "gamma"]
+
+
+def test_an_index_that_hangs_ends_at_its_time_limit(relay: S3Relay, s3: Open, samples: Samples) -> None:
+    relay.always_index = Fault(end="hang")
+    start = time.monotonic()
+    text = failure(s3(patience=Patience(attempts=2, first_pause_s=0.05, upload_s=2, reading_s=5, listing_s=1)), samples)
+    assert "its index of noarch was not written (tried 2 times): no index within 2 s" in text
+    assert time.monotonic() - start < 10
+
+
 def test_an_object_that_is_no_package_is_set_aside_and_blocks_nothing(s3: Open, samples: Samples) -> None:
     channel = s3()
     assert channel._store.put("noarch/bad-1.0-0.conda", b"no package", instead_of=None)
@@ -215,7 +244,7 @@ def test_the_keys_of_an_auth_file_serve_as_well(s3: Open, samples: Samples, tmp_
     auth_file.write_text(json.dumps({s3()._place.url.rsplit("/", 1)[0]: {"S3Credentials": keys}}))
     channel = s3(credentials=Credentials(auth_file=auth_file))
     assert len(channel.publish([samples.alpha])) == 1
-    assert channel._store.keys() == AWS
+    assert channel._store.calls.keys() == AWS
 
 
 def test_the_standard_files_serve_as_well(
@@ -226,7 +255,7 @@ def test_the_standard_files_serve_as_well(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
     channel = s3(credentials=Credentials())
     assert len(channel.publish([samples.alpha])) == 1
-    assert channel._store.keys() == AwsKeys(AWS.access_key_id, "other")
+    assert channel._store.calls.keys() == AwsKeys(AWS.access_key_id, "other")
 
 
 def test_no_keys_at_all_is_an_error_that_says_where_they_come_from(s3: Open, samples: Samples) -> None:

@@ -51,12 +51,16 @@ class S3Relay(HttpServer):
     """Passes requests on to `behind`, except for the faults.
 
     Attributes:
-        upload_faults, always_upload: for puts of packages; `read_faults`, `always_read` are for gets of repodata.json.
+        upload_faults, always_upload: for puts of packages.
+        read_faults, always_read: for gets of repodata.json.
+        index_faults, always_index: for puts of repodata.json.
     """
 
     def __init__(self, behind: MotoServer) -> None:
         self.upload_faults: deque[Fault] = deque()
         self.read_faults: deque[Fault] = deque()
+        self.index_faults: deque[Fault] = deque()
+        self.always_index: Fault | None = None
         self.always_upload: Fault | None = None
         self.always_read: Fault | None = None
         self.behind = behind
@@ -74,7 +78,13 @@ class S3Relay(HttpServer):
                 return self.upload_faults.popleft() if self.upload_faults else self.always_upload or Fault()
             if _is_read(method, path):
                 return self.read_faults.popleft() if self.read_faults else self.always_read or Fault()
+            if _is_index(method, path):
+                return self.index_faults.popleft() if self.index_faults else self.always_index or Fault()
             return Fault()
+
+
+def _is_index(method: str, path: str) -> bool:
+    return method == "PUT" and path.split("?", maxsplit=1)[0].endswith("/repodata.json")
 
 
 def _is_upload(method: str, path: str) -> bool:

@@ -13,7 +13,7 @@ from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.quetz import QuetzChannel
 from wvforge_dagster.channels.s3 import S3Channel
-from wvforge_dagster.channels.s3_store import S3Place
+from wvforge_dagster.channels.s3_calls import S3Place
 from wvforge_dagster.channels.targets import (
     AnacondaTarget,
     ArtifactoryTarget,

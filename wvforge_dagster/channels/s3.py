@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -12,18 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from rattler.index import S3Credentials, index_s3
 from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
-from rattler.platform import Subdir
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.package_archive import ENDINGS, check_unchanged, identify, unreadable
+from wvforge_dagster.channels.package_archive import check_unchanged, identify
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line, read_repodata
-from wvforge_dagster.channels.s3_store import S3Place, S3Store
+from wvforge_dagster.channels.s3_calls import S3Place
+from wvforge_dagster.channels.s3_index import set_aside_unreadable, write_index
+from wvforge_dagster.channels.s3_store import S3Store
 from wvforge_dagster.channels.s3_turns import turn
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -92,7 +90,7 @@ class S3Channel:
             try:
                 return wait_for(read())
             except Exception as error:  # rattler has no common class of its errors
-                raise TransientError(self._redact(first_line(error))) from None
+                raise TransientError(self._credentials.redact(first_line(error))) from None
 
         what = f"{entry.filename} cannot be read"
         return patiently(what, attempt, patience=self._patience, label=self.label)
@@ -214,61 +212,22 @@ class S3Channel:
         empty = "noarch" not in subdirs and self._store.read("noarch/repodata.json") is None
         for subdir in (*subdirs, *(["noarch"] if empty else [])):
             try:
-                self._index_patiently(subdir, limit_s)
+                self._index_one(subdir, limit_s)
             except ForgeError:
-                if not self._set_aside_unreadable(subdir):
+                listed = {entry.filename for entry in self._entries_of(subdir)}
+                if not set_aside_unreadable(self._store, subdir, listed=listed):
                     raise
-                self._index_patiently(subdir, limit_s)
+                self._index_one(subdir, limit_s)
 
-    def _index_patiently(self, subdir: str, limit_s: float) -> None:
-        keys = self._store.keys()
-        access = S3Credentials(
-            endpoint_url=self._store.client.meta.endpoint_url,
-            region=self._store.client.meta.region_name,
-            access_key_id=keys.access_key_id,
-            secret_access_key=keys.secret_access_key,
-            session_token=keys.session_token,
-            addressing_style="path" if self._place.path_style else "virtual-host",
+    def _index_one(self, subdir: str, limit_s: float) -> None:
+        write_index(
+            self._store.calls,
+            subdir,
+            limit_s=limit_s,
+            credentials=self._credentials,
+            patience=self._patience,
+            label=self.label,
         )
-
-        async def index() -> None:
-            work = index_s3(self.url, access, target_platform=Subdir(subdir), precondition_checks=True)
-            await asyncio.wait_for(work, limit_s)
-
-        def attempt() -> None:
-            try:
-                wait_for(index())
-            except TimeoutError:
-                raise TransientError(f"no index within {limit_s:.0f} s") from None
-            except Exception as error:  # rattler has no common class of its errors
-                words = self._redact(" ".join(str(error).split()), keys.secret_access_key, keys.session_token)[:400]
-                if "(permanent)" in words or not re.search(
-                    r"\((temporary|persistent)\)|error sending|status: 5", words
-                ):
-                    raise ForgeError(f"its index of {subdir} was not written: {words}", where=self.label) from None
-                raise TransientError(words) from None
-
-        patiently(f"its index of {subdir} was not written", attempt, patience=self._patience, label=self.label)
-
-    def _set_aside_unreadable(self, subdir: str) -> list[str]:
-        """Rename unlisted objects that look like packages and are none, which no index can be made with."""
-        listed = {entry.filename for entry in self._entries_of(subdir)}
-        aside = []
-        with tempfile.TemporaryDirectory() as folder:
-            for filename in self._store.names(subdir):
-                if filename in listed or not filename.endswith(ENDINGS):
-                    continue
-                path = Path(folder) / filename
-                if self._store.save(f"{subdir}/{filename}", path) and unreadable(path) is not None:
-                    self._store.rename(f"{subdir}/{filename}", f"{subdir}/{filename}.corrupt")
-                    aside.append(filename)
-                path.unlink(missing_ok=True)
-        return aside
-
-    def _redact(self, text: str, *secrets: str | None) -> str:
-        for secret in filter(None, secrets):
-            text = text.replace(secret, "***")
-        return self._credentials.redact(text)
 
 
 def _all_in(wanted: Sequence[ChannelEntry], listing: Listing) -> bool:
