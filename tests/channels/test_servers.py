@@ -194,6 +194,18 @@ def test_the_key_does_not_follow_a_redirect_to_another_place(
             assert all(secret not in value for secret in secrets for value in request.headers.values())
 
 
+def test_a_key_that_the_server_repeats_is_not_shown(other: CondaServer, samples: Samples) -> None:
+    shown = base64.b64encode(f"token:{KEY}".encode()).decode()
+    other.always_upload = Fault(403, f"the key {KEY} may not; see https://s3.example/x?X-Amz-Signature=abcdef")
+    text = failure(open_server_channel(other), samples)
+    assert "abcdef" not in text
+    other.always_read = Fault(403, f"neither {KEY} nor {shown} may read")
+    with pytest.raises(ForgeError, match="may read") as caught:
+        open_server_channel(other).entries()
+    assert KEY not in str(caught.value)
+    assert shown not in str(caught.value) or kind_of(other) != "cloudsmith"
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_key_goes_to_its_own_servers_only(kind: str, tmp_path: Path) -> None:
     own = {"anaconda": "https://api.anaconda.org", "cloudsmith": "https://api.cloudsmith.io/v1"}

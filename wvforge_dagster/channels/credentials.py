@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -43,9 +44,9 @@ _ENTRY_TYPES = {
 
 @dataclass(frozen=True)
 class AwsKeys:
-    """An access key of S3. Its secrets are never shown: the representation leaves them out."""
+    """An access key of S3. Never shown: the representation leaves it out."""
 
-    access_key_id: str
+    access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
 
@@ -150,8 +151,12 @@ class Credentials:
 
     def _secrets(self) -> list[str]:
         found = [key for kind in KEY_VARIABLES if (key := self._key(kind))]
+        if self.cloudsmith_api_key:
+            # As HTTP shows it where the channel is read.
+            found.append(base64.b64encode(f"token:{self.cloudsmith_api_key}".encode()).decode())
         if self.aws is not None:
-            found += [secret for secret in (self.aws.secret_access_key, self.aws.session_token) if secret]
+            parts = (self.aws.access_key_id, self.aws.secret_access_key, self.aws.session_token)
+            found += [part for part in parts if part]
         if self.auth_file is not None:
             # Whoever needs the file reports that it cannot be read; here it means that nothing of it was shown.
             with suppress(ForgeError):
