@@ -45,7 +45,7 @@ setup: .venv/ready
 	@touch $@
 
 .venv/tests-ready: .venv/ready
-	@$(PIP) -e ".[embedded,dg,test]"
+	@$(PIP) -e ".[embedded,dg,s3,test]"
 	@tests/install_system_packages
 	@touch $@
 

@@ -88,7 +88,17 @@ def dagster_home(forge_output: Path) -> Path:
     return Path(named).expanduser().resolve() if named else forge_output / "dagster"
 
 
-SECRETS = ("PREFIX_API_KEY", "RATTLER_AUTH_FILE")
+SECRETS = (
+    "PREFIX_API_KEY",
+    "QUETZ_API_KEY",
+    "ANACONDA_API_KEY",
+    "ARTIFACTORY_TOKEN",
+    "CLOUDSMITH_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "RATTLER_AUTH_FILE",
+)
 """Variables that builds must not see."""
 
 

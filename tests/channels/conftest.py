@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import rattler
+from rattler.networking import AuthenticationMiddleware, Client, S3Middleware
+from rattler.networking.middleware import S3Config
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from servers.anaconda_server import AnacondaServer
+from servers.artifactory_server import ArtifactoryServer
+from servers.cloudsmith_server import CloudsmithServer
+from servers.conda_server import CondaServer
+from servers.moto_server import MotoServer, S3Relay
 from servers.prefix_server import PrefixServer
+from servers.quetz_server import QuetzServer
 
 from channels.packages import make_package
-from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.anaconda import AnacondaChannel
+from wvforge_dagster.channels.artifactory import ArtifactoryChannel
+from wvforge_dagster.channels.cloudsmith import CloudsmithChannel
+from wvforge_dagster.channels.credentials import AwsKeys, Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.prefix import PrefixChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.channels.quetz import QuetzChannel
+from wvforge_dagster.channels.s3 import S3Channel
+from wvforge_dagster.channels.s3_calls import S3Place
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.package_file import PackageFile
 
 KEY = "pfx_canary_0123456789"
@@ -56,7 +74,10 @@ def provenance(channel: Channel, entry: ChannelEntry) -> object:
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    folder = tmp_path_factory.mktemp("samples")
+    return make_samples(tmp_path_factory.mktemp("samples"))
+
+
+def make_samples(folder: Path) -> Samples:
     found = Samples(
         alpha=make_package(folder / "1", "alpha", provenance=PROVENANCE),
         alpha_again=make_package(folder / "2", "alpha", content="other"),
@@ -92,10 +113,135 @@ def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]
     return open_it
 
 
-@pytest.fixture(params=["file", "prefix"])
-def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Channel]:
+SUBDIRS = ("noarch", "linux-64")
+SERVERS: dict[str, type[CondaServer]] = {
+    "prefix": PrefixServer,
+    "quetz": QuetzServer,
+    "anaconda": AnacondaServer,
+    "artifactory": ArtifactoryServer,
+    "cloudsmith": CloudsmithServer,
+}
+
+
+def open_server_channel(
+    server: CondaServer, *, name: str = "forge", key: str | None = KEY, patience: Patience = QUICK
+) -> ServerChannel:
+    """The channel of the server's own kind, that knows nothing yet."""
+    match server:
+        case PrefixServer():
+            credentials = Credentials(prefix_api_key=key)
+            return PrefixChannel(
+                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case QuetzServer():
+            credentials = Credentials(quetz_api_key=key)
+            return QuetzChannel(
+                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case ArtifactoryServer():
+            credentials = Credentials(artifactory_token=key)
+            return ArtifactoryChannel(
+                url=server.url, repository=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
+            )
+        case AnacondaServer():
+            return AnacondaChannel(
+                url=server.url,
+                read_url=server.read_url,
+                owner=name,
+                subdirs=SUBDIRS,
+                credentials=Credentials(anaconda_api_key=key),
+                patience=patience,
+            )
+        case CloudsmithServer():
+            return CloudsmithChannel(
+                url=server.url,
+                read_url=server.read_url,
+                owner="owner",
+                repository=name,
+                subdirs=SUBDIRS,
+                credentials=Credentials(cloudsmith_api_key=key),
+                patience=patience,
+            )
+    raise TypeError(type(server).__name__)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("boto3") is None:
+        pytest.skip("moto[server] is not installed")
+    with MotoServer() as running:
+        yield running
+
+
+@pytest.fixture
+def relay(moto: MotoServer) -> Iterator[S3Relay]:
+    with S3Relay(moto) as running:
+        yield running
+
+
+AWS = AwsKeys("AKIDCANARY", "s3_secret_canary_0123456789")
+
+
+@pytest.fixture
+def s3(relay: S3Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., S3Channel]:
+    """Opens a channel in a bucket of its own; each call gives a channel that knows nothing yet."""
+    import boto3
+
+    # Neither this machine's own configuration nor a look for Amazon's machines.
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    boto3.client(
+        "s3",
+        endpoint_url=relay.behind.url,
+        region_name="us-east-1",
+        aws_access_key_id=AWS.access_key_id,
+        aws_secret_access_key=AWS.secret_access_key,
+    ).create_bucket(Bucket=bucket)
+
+    def open_it(
+        *,
+        bucket: str = bucket,
+        credentials: Credentials | None = None,
+        url: str | None = None,
+        patience: Patience = QUICK,
+    ) -> S3Channel:
+        return S3Channel(
+            S3Place(bucket, "channels/forge", url or relay.url, "us-east-1", path_style=True),
+            subdirs=("noarch", "linux-64"),
+            credentials=credentials or Credentials(aws=AWS),
+            patience=patience,
+        )
+
+    return open_it
+
+
+@pytest.fixture(params=["file", "s3", *SERVERS])
+def open_channel(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Channel]]:
     """Opens the same channel of one kind; each call gives an object that knows nothing yet."""
     if request.param == "file":
-        return lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
-    opener: Callable[..., PrefixChannel] = request.getfixturevalue("prefix")
-    return opener
+        yield lambda: FolderChannel(tmp_path / "a channel", label="file:a channel")
+    elif request.param == "s3":
+        yield request.getfixturevalue("s3")
+    else:
+        with SERVERS[request.param](tmp_path / "server", key=KEY) as running:
+            yield lambda: open_server_channel(running)
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Channel], rattler.Gateway]:
+    """What a solver reads a channel with, configured as a user would: for S3 with rattler's own S3 configuration."""
+
+    def make(channel: Channel) -> rattler.Gateway:
+        if not channel.url.startswith("s3://"):
+            return rattler.Gateway()
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", AWS.access_key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", AWS.secret_access_key)
+        config = S3Config(request.getfixturevalue("relay").url, "us-east-1", "path")
+        bucket = channel.url.split("/")[2]
+        return rattler.Gateway(client=Client([AuthenticationMiddleware(), S3Middleware({bucket: config})]))
+
+    return make

@@ -152,12 +152,14 @@ def test_a_package_is_refused_under_another_name_or_platform(
     assert open_channel().entries() == ()
 
 
-def test_a_solver_finds_the_package_by_the_url(open_channel: Open, samples: Samples) -> None:
+def test_a_solver_finds_the_package_by_the_url(
+    open_channel: Open, samples: Samples, gateway: Callable[[Channel], rattler.Gateway]
+) -> None:
     channel = open_channel()
     channel.publish([samples.alpha, samples.beta])
     specs = [rattler.MatchSpec("alpha"), rattler.MatchSpec("beta")]
     found = asyncio.run(
-        rattler.solve(sources=[channel.url], specs=specs, platforms=["noarch", "linux-64"], gateway=rattler.Gateway())
+        rattler.solve(sources=[channel.url], specs=specs, platforms=["noarch", "linux-64"], gateway=gateway(channel))
     )
     assert {record.name.normalized: record.sha256.hex() for record in found if record.sha256} == {
         "alpha": samples.alpha.sha256,

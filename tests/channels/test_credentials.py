@@ -7,14 +7,47 @@ from pathlib import Path
 
 import pytest
 
-from wvforge_dagster.channels.credentials import Credentials, read_credentials
+from wvforge_dagster.channels.credentials import (
+    AWS_VARIABLES,
+    KEY_VARIABLES,
+    AwsKeys,
+    Credentials,
+    read_credentials,
+)
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.settings import SECRETS
 
 
 def test_they_are_read_from_the_environment_and_empty_means_unset(tmp_path: Path) -> None:
     found = read_credentials({"PREFIX_API_KEY": " key \n", "RATTLER_AUTH_FILE": str(tmp_path), "OTHER": "x"})
     assert found == Credentials(prefix_api_key="key", auth_file=tmp_path)
     assert read_credentials({"PREFIX_API_KEY": "", "RATTLER_AUTH_FILE": ""}) == Credentials()
+
+
+def test_every_variable_that_holds_a_secret_is_kept_from_builds() -> None:
+    assert {*KEY_VARIABLES.values(), *AWS_VARIABLES, "RATTLER_AUTH_FILE"} == set(SECRETS)
+
+
+def test_the_keys_of_all_kinds_are_read_and_none_is_shown() -> None:
+    environ = {name: f"canary-{name}" for name in (*KEY_VARIABLES.values(), *AWS_VARIABLES)}
+    found = read_credentials({**environ, "QUETZ_SERVER_URL": "https://q.org", "ARTIFACTORY_SERVER_URL": ""})
+    for kind, name in KEY_VARIABLES.items():
+        assert found.secret_for(kind, "http://127.0.0.1:8") == f"canary-{name}"
+    assert found.aws == AwsKeys(*(f"canary-{name}" for name in AWS_VARIABLES))
+    assert (found.quetz_server, found.artifactory_server) == ("https://q.org", None)
+    shown = f"{found!r} {found.redact(' '.join(environ.values()))}"
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize("place", ["bucket", "s3://bucket", "s3://bucket/a", "s3://bucket/a/b"])
+def test_keys_of_s3_are_found_in_an_auth_file_by_bucket_and_by_address(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "auth.json"
+    keys = {"access_key_id": "id", "secret_access_key": "secret"}
+    path.write_text(json.dumps({"s3://other": {"S3Credentials": {}}, place: {"S3Credentials": keys}}))
+    assert Credentials(auth_file=path).aws_keys_for("s3://bucket/a/b") == AwsKeys("id", "secret")
+    assert Credentials(auth_file=path).aws_keys_for("s3://another/a/b") is None
+    with pytest.raises(ForgeError, match="s3://other: the entry lacks 'access_key_id'"):
+        Credentials(auth_file=path).aws_keys_for("s3://other/x")
 
 
 def test_a_representation_never_shows_the_key() -> None:

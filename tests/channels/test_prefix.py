@@ -258,7 +258,7 @@ def test_a_package_that_cannot_be_read_is_an_error(
 ) -> None:
     (entry,) = prefix().publish([samples.alpha])
     server.always_read = Fault(503, "down")
-    with pytest.raises(ForgeError, match=r"^prefix:forge: alpha-.* cannot be read: "):
+    with pytest.raises(ForgeError, match=r"^prefix:forge: alpha-.* cannot be read \(tried 3 times\): "):
         provenance(prefix(), entry)
     with pytest.raises(ForgeError, match=r"alpha-.* cannot be read \(tried 3 times\): HTTP 503: down"):
         prefix().fetch(entry, tmp_path)

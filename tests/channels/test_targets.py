@@ -11,9 +11,19 @@ from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.opening import open_channel
 from wvforge_dagster.channels.prefix import PrefixChannel
-from wvforge_dagster.channels.targets import TARGETS, FileTarget, PrefixTarget, parse_target
+from wvforge_dagster.channels.targets import (
+    TARGETS,
+    AnacondaTarget,
+    CloudsmithTarget,
+    FileTarget,
+    PrefixTarget,
+    PublishTarget,
+    S3Target,
+    parse_target,
+)
 from wvforge_dagster.core.errors import ForgeError
 
+KINDS = "file, prefix, s3, quetz, anaconda, artifactory, cloudsmith"
 WHERE = "forge.yaml: publish.0"
 
 
@@ -24,10 +34,19 @@ WHERE = "forge.yaml: publish.0"
         ({"prefix": "wv-forge"}, PrefixTarget(prefix="wv-forge", url="https://prefix.dev"), "prefix:wv-forge"),
         ({"prefix": "a", "url": "https://x.org/"}, PrefixTarget(prefix="a", url="https://x.org"), "prefix:a"),
         ({"prefix": "a", "url": "http://127.0.0.1:8"}, PrefixTarget(prefix="a", url="http://127.0.0.1:8"), "prefix:a"),
+        (
+            {"s3": "bucket/a/b", "endpoint-url": "https://x.org", "region": "eu-1", "force-path-style": True},
+            S3Target(s3="bucket/a/b", endpoint_url="https://x.org", region="eu-1", force_path_style=True),
+            "s3:bucket/a/b",
+        ),
+        ({"s3": "bucket"}, S3Target(s3="bucket"), "s3:bucket"),
+        ({"anaconda": "me"}, AnacondaTarget(anaconda="me"), "anaconda:me"),
+        ({"anaconda": "me", "channel": "dev"}, AnacondaTarget(anaconda="me", channel="dev"), "anaconda:me/dev"),
+        ({"cloudsmith": "me/forge"}, CloudsmithTarget(cloudsmith="me/forge"), "cloudsmith:me/forge"),
         ({"file": "x", "only": ["cumm", "sp*"]}, FileTarget(file="x", only=("cumm", "sp*")), "file:x"),
     ],
 )
-def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: FileTarget | PrefixTarget, label: str) -> None:
+def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTarget, label: str) -> None:
     parsed = parse_target(mapping, WHERE)
     assert parsed == target
     assert parsed.label == label
@@ -36,12 +55,27 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: FileTarge
 @pytest.mark.parametrize(
     ("mapping", "error"),
     [
-        ({}, "no kind of channel: nothing; kinds: file, prefix"),
-        ({"ftp": "x"}, "no kind of channel: ftp; kinds: file, prefix"),
-        ({"only": ["x"]}, "no kind of channel: nothing; kinds: file, prefix"),
+        ({}, "no kind of channel: nothing; kinds: " + KINDS),
+        ({"ftp": "x"}, "no kind of channel: ftp; kinds: " + KINDS),
+        ({"only": ["x"]}, "no kind of channel: nothing; kinds: " + KINDS),
         ({"file": "x", "prefix": "y"}, "one target is of one kind, not file and prefix; write several"),
-        ({"file": "x", "url": "https://x"}, ".url: unknown key; keys of a file target: only, file"),
-        ({"prefix": "x", "key": "secret"}, ".key: unknown key; keys of a prefix target: only, prefix, url"),
+        ({"file": "x", "url": "https://x"}, ".url: unknown key; keys of a target of the kind file: only, file"),
+        ({"prefix": "x", "key": "secret"}, ".key: unknown key; keys of a target of the kind prefix: only, prefix, url"),
+        (
+            {"s3": "x", "endpoint_url": "https://x"},
+            ".endpoint_url: unknown key; keys of a target of the kind s3: only, s3, endpoint-url, region, force-path-style",
+        ),
+        (
+            {"s3": "s3://bucket"},
+            ".s3: 's3://bucket' does not begin with the name of a bucket: bucket/prefix, without s3://",
+        ),
+        (
+            {"s3": "bucket/../x"},
+            ".s3: 'bucket/../x': a prefix is of names with '/' between them, such as bucket/channels/forge",
+        ),
+        ({"s3": "bucket", "force-path-style": "yes"}, ".force-path-style: 'yes': should be a valid boolean"),
+        ({"quetz": "x"}, ".url: is missing"),
+        ({"cloudsmith": "x"}, ".cloudsmith: 'x' should be owner/repository"),
         ({"file": ""}, ".file: '': String should have at least 1 character"),
         ({"file": None}, ".file: None: should be a valid string"),
         ({"prefix": 12}, ".prefix: 12: should be a valid string"),
@@ -83,7 +117,15 @@ def test_patterns_say_which_packages_go_there() -> None:
 
 
 def test_every_kind_opens_to_a_channel_with_the_label_of_its_target(tmp_path: Path) -> None:
-    samples = {"file": {"file": "out"}, "prefix": {"prefix": "wv-forge"}}
+    samples: dict[str, dict[str, Any]] = {
+        "file": {"file": "out"},
+        "prefix": {"prefix": "wv-forge"},
+        "s3": {"s3": "bucket/channels/forge", "endpoint-url": "https://s3.example.org", "region": "eu-central-1"},
+        "quetz": {"quetz": "forge", "url": "https://quetz.example.org"},
+        "anaconda": {"anaconda": "owner", "channel": "dev"},
+        "artifactory": {"artifactory": "forge", "url": "https://example.org/artifactory"},
+        "cloudsmith": {"cloudsmith": "owner/forge"},
+    }
     assert set(samples) == set(TARGETS)
     for mapping in samples.values():
         target = parse_target(mapping, WHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -12,30 +13,79 @@ from urllib.parse import urlsplit
 
 from wvforge_dagster.core.errors import ForgeError
 
+KEY_VARIABLES = {
+    "prefix": "PREFIX_API_KEY",
+    "quetz": "QUETZ_API_KEY",
+    "anaconda": "ANACONDA_API_KEY",
+    "artifactory": "ARTIFACTORY_TOKEN",
+    "cloudsmith": "CLOUDSMITH_API_KEY",
+}
+"""The variable that holds the key, by kind of channel."""
+
+SERVER_VARIABLES = {"quetz": "QUETZ_SERVER_URL", "artifactory": "ARTIFACTORY_SERVER_URL"}
+"""The variable that names the server which the key is for, where a kind has no server of its own."""
+
+AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+_DOMAINS = {
+    "prefix": ("prefix.dev",),
+    "anaconda": ("anaconda.org",),
+    "cloudsmith": ("cloudsmith.io", "cloudsmith.com"),
+}
+_ENTRY_TYPES = {
+    "prefix": ("BearerToken",),
+    "quetz": ("CondaToken",),
+    "anaconda": ("CondaToken",),
+    "artifactory": ("BearerToken",),
+    "cloudsmith": ("CondaToken", "BearerToken"),
+}
+"""Which entries of an auth file hold the key, by kind of channel, as rattler-build takes them."""
+
+
+@dataclass(frozen=True)
+class AwsKeys:
+    """An access key of S3. Never shown: the representation leaves it out."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
 
 @dataclass(frozen=True)
 class Credentials:
     """What a user has given to authenticate with.
 
     Attributes:
-        prefix_api_key: a prefix.dev API key. Never shown: the representation leaves it out.
+        prefix_api_key: a prefix.dev API key. Never shown: the representation leaves it out, and the other keys as well.
         auth_file: a rattler auth file, a JSON object from hosts (``*.prefix.dev``) to credentials.
+        quetz_server, artifactory_server: addresses of the servers that the keys of these kinds are for.
     """
 
     prefix_api_key: str | None = field(default=None, repr=False)
     auth_file: Path | None = None
+    quetz_api_key: str | None = field(default=None, repr=False)
+    anaconda_api_key: str | None = field(default=None, repr=False)
+    artifactory_token: str | None = field(default=None, repr=False)
+    cloudsmith_api_key: str | None = field(default=None, repr=False)
+    quetz_server: str | None = None
+    artifactory_server: str | None = None
+    aws: AwsKeys | None = None
 
-    def api_key_for(self, url: str) -> str | None:
-        """The API key, for prefix.dev and for servers on this machine only.
+    def api_key_for(self, url: str, kind: str = "prefix") -> str | None:
+        """The API key of a kind, for that kind's own servers and for servers on this machine only.
 
         The address stands in forge.yaml, which may be a stranger's: another server is shown what the auth file has for it.
         """
         host = urlsplit(url).hostname or ""
-        trusted = host == "prefix.dev" or host.endswith(".prefix.dev") or host in ("localhost", "127.0.0.1", "::1")
-        return self.prefix_api_key if trusted else None
+        domains = _DOMAINS.get(kind, ())
+        trusted = host in ("localhost", "127.0.0.1", "::1", *domains)
+        trusted = trusted or any(host.endswith("." + domain) for domain in domains)
+        named = {"quetz": self.quetz_server, "artifactory": self.artifactory_server}.get(kind)
+        trusted = trusted or bool(named and _origin(named) == _origin(url))
+        return self._key(kind) if trusted else None
 
-    def bearer_for(self, url: str) -> str | None:
-        """The token that a prefix server at `url` is shown, if there is one.
+    def secret_for(self, kind: str, url: str) -> str | None:
+        """What a server of this kind at `url` is shown, if there is anything.
 
         The API key goes first (see `api_key_for`), then the auth file: the host itself, then its domains as ``*.domain``, the
         nearest first, as rattler matches them.
@@ -43,16 +93,45 @@ class Credentials:
         Raises:
             ForgeError: if the auth file is missing or malformed. Its content is never part of the text.
         """
-        if key := self.api_key_for(url):
+        if key := self.api_key_for(url, kind):
             return key
         if self.auth_file is None:
             return None
         hosts = _read_auth_file(self.auth_file)
         for pattern in _host_patterns(urlsplit(url).hostname or ""):
             entry = hosts.get(pattern)
-            token = entry.get("BearerToken") if isinstance(entry, dict) else None
-            if isinstance(token, str):
-                return token
+            for name in _ENTRY_TYPES[kind]:
+                token = entry.get(name) if isinstance(entry, dict) else None
+                if isinstance(token, str):
+                    return token
+        return None
+
+    def bearer_for(self, url: str) -> str | None:
+        """The token that a prefix server at `url` is shown, if there is one; see `secret_for`."""
+        return self.secret_for("prefix", url)
+
+    def aws_keys_for(self, url: str) -> AwsKeys | None:
+        """The keys for the S3 channel `url` (``s3://bucket/prefix``): the environment's, else the auth file's; None: neither.
+
+        The auth file is asked for the bucket, then for the address and the addresses above it, as rattler does.
+
+        Raises:
+            ForgeError: if the auth file is missing or malformed.
+        """
+        if self.aws is not None or self.auth_file is None:
+            return self.aws
+        places = _read_auth_file(self.auth_file)
+        parts = url.split("/")
+        for place in (parts[2], *("/".join(parts[:stop]) for stop in range(len(parts), 2, -1))):
+            entry = places.get(place)
+            found = entry.get("S3Credentials") if isinstance(entry, dict) else None
+            if isinstance(found, dict):
+                try:
+                    return AwsKeys(found["access_key_id"], found["secret_access_key"], found.get("session_token"))
+                except KeyError as missing:
+                    raise ForgeError(
+                        f"{place}: the entry lacks {missing}", where=f"RATTLER_AUTH_FILE: {self.auth_file}"
+                    ) from None
         return None
 
     def redact(self, text: str) -> str:
@@ -61,8 +140,23 @@ class Credentials:
             text = text.replace(secret, "***")
         return re.sub(r"(https?://)(?:[^\s/@]+@)?([^\s?'\"]+)\?[^\s'\")]*", r"\1\2?***", text)
 
+    def _key(self, kind: str) -> str | None:
+        return {
+            "prefix": self.prefix_api_key,
+            "quetz": self.quetz_api_key,
+            "anaconda": self.anaconda_api_key,
+            "artifactory": self.artifactory_token,
+            "cloudsmith": self.cloudsmith_api_key,
+        }.get(kind)
+
     def _secrets(self) -> list[str]:
-        found = [self.prefix_api_key] if self.prefix_api_key else []
+        found = [key for kind in KEY_VARIABLES if (key := self._key(kind))]
+        if self.cloudsmith_api_key:
+            # As HTTP shows it where the channel is read.
+            found.append(base64.b64encode(f"token:{self.cloudsmith_api_key}".encode()).decode())
+        if self.aws is not None:
+            parts = (self.aws.access_key_id, self.aws.secret_access_key, self.aws.session_token)
+            found += [part for part in parts if part]
         if self.auth_file is not None:
             # Whoever needs the file reports that it cannot be read; here it means that nothing of it was shown.
             with suppress(ForgeError):
@@ -71,16 +165,42 @@ class Credentials:
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """The credentials in an environment: ``PREFIX_API_KEY`` and ``RATTLER_AUTH_FILE``; empty values count as unset.
+    """The credentials in an environment: the keys of `KEY_VARIABLES` and `AWS_VARIABLES`, and ``RATTLER_AUTH_FILE``.
+
+    Empty values count as unset.
 
     Raises:
-        ForgeError: if the key holds a line break or another character that no header can carry.
+        ForgeError: if a key holds a line break or another character that no header can carry, or half of a pair is missing.
     """
-    key = environ.get("PREFIX_API_KEY", "").strip()
-    if not re.fullmatch(r"[!-~]*", key):
-        raise ForgeError("holds characters that no key has", where="PREFIX_API_KEY", remedy="set it to the key alone")
+    found = {name: _one_word(environ, name) for name in (*KEY_VARIABLES.values(), *AWS_VARIABLES)}
+    key_id, secret, token = (found[name] for name in AWS_VARIABLES)
+    if bool(key_id) != bool(secret):
+        missing = AWS_VARIABLES[1 if key_id else 0]
+        raise ForgeError("is not set, but its other half is", where=missing, remedy="set both or none")
     auth_file = environ.get("RATTLER_AUTH_FILE", "")
-    return Credentials(prefix_api_key=key or None, auth_file=Path(auth_file) if auth_file else None)
+    return Credentials(
+        prefix_api_key=found["PREFIX_API_KEY"],
+        auth_file=Path(auth_file) if auth_file else None,
+        quetz_api_key=found["QUETZ_API_KEY"],
+        anaconda_api_key=found["ANACONDA_API_KEY"],
+        artifactory_token=found["ARTIFACTORY_TOKEN"],
+        cloudsmith_api_key=found["CLOUDSMITH_API_KEY"],
+        quetz_server=environ.get("QUETZ_SERVER_URL") or None,
+        artifactory_server=environ.get("ARTIFACTORY_SERVER_URL") or None,
+        aws=AwsKeys(key_id, secret, token) if key_id and secret else None,
+    )
+
+
+def _one_word(environ: Mapping[str, str], name: str) -> str | None:
+    value = environ.get(name, "").strip()
+    if not re.fullmatch(r"[!-~]*", value):
+        raise ForgeError("holds characters that no key has", where=name, remedy="set it to the key alone")
+    return value or None
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _read_auth_file(path: Path) -> dict[str, object]:

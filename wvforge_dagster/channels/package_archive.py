@@ -51,6 +51,12 @@ def identify(package: PackageFile) -> ChannelEntry:
     )
 
 
+def check_unchanged(package: PackageFile) -> None:
+    """Raise ForgeError if the file is no longer what was measured."""
+    if PackageFile.read(package.path, package.subdir) != package:
+        raise ForgeError("changed since it was measured", where=str(package.path), remedy="build it again")
+
+
 def is_platform(subdir: str) -> bool:
     """Whether packages for a platform of this name exist at all, such as ``noarch`` or ``linux-64``."""
     try:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+from wvforge_dagster.core.errors import ForgeError
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class TransientError(Exception):
+    """A fault that may pass: what was said, and how long to wait at least, in seconds."""
+
+    words: str
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,3 +49,29 @@ class Patience:
     def upload_limit(self, size: int) -> float:
         """Seconds that one attempt to upload `size` bytes may take."""
         return self.upload_s + size / self.slowest_bytes_per_s
+
+
+def patiently(what: str, attempt: Callable[[], Result], *, patience: Patience, label: str) -> Result:
+    """The result of `attempt`, which is made again, after growing pauses, while it raises TransientError.
+
+    Args:
+        what: the start of the error, such as ``its index of noarch cannot be read``.
+
+    Raises:
+        ForgeError: after the last attempt, with its words.
+    """
+    for pause in patience.pauses():
+        try:
+            return attempt()
+        except TransientError as fault:
+            time.sleep(min(max(pause, fault.pause_s), patience.longest_pause_s))
+    try:
+        return attempt()
+    except TransientError as fault:
+        tried = f" (tried {patience.attempts} times)" if patience.attempts > 1 else ""
+        raise ForgeError(f"{what}{tried}: {fault.words}", where=label, remedy="try again later") from None
+
+
+def retry_after(header: str | None) -> float:
+    """Seconds that a Retry-After asks for; 0 where it is missing or a date."""
+    return float(header) if header and header.strip().isdigit() else 0.0

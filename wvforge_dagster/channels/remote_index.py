@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.patience import Patience
+from wvforge_dagster.channels.patience import Patience, TransientError, patiently, retry_after
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.channels.repodata import first_line, read_repodata
 from wvforge_dagster.core.errors import ForgeError
@@ -26,8 +25,24 @@ Result = TypeVar("Result")
 class RemoteIndex:
     """Reads ``URL/SUBDIR/repodata.json``, asking again only for what changed, and downloads packages."""
 
-    def __init__(self, url: str, *, credentials: Credentials, patience: Patience, label: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: Credentials,
+        patience: Patience,
+        label: str,
+        headers: Callable[[], Mapping[str, str]],
+        key_variable: str,
+    ) -> None:
+        """
+        Args:
+            headers: what shows the server who reads; kept from other servers.
+            key_variable: the variable that an error of access names.
+        """
         self._url = url
+        self._headers = headers
+        self._key_variable = key_variable
         self._credentials = credentials
         self._patience = patience
         self._label = label
@@ -57,26 +72,14 @@ class RemoteIndex:
         return self._patiently(f"its index of {subdir}", lambda: self._read(subdir))
 
     def _patiently(self, what: str, attempt: Callable[[], Result]) -> Result:
-        for pause in self._patience.pauses():
-            try:
-                return attempt()
-            except _TransientError as fault:
-                time.sleep(min(max(pause, fault.pause_s), self._patience.longest_pause_s))
-        try:
-            return attempt()
-        except _TransientError as fault:
-            raise ForgeError(
-                f"{what} cannot be read (tried {self._patience.attempts} times): {fault.words}",
-                where=self._label,
-                remedy="try again later",
-            ) from None
+        return patiently(f"{what} cannot be read", attempt, patience=self._patience, label=self._label)
 
     def _download(self, place: str, target: Path) -> None:
         """One attempt."""
         url = f"{self._url}/{place}"
         try:
             with (
-                _Session(self._url, self._credentials.bearer_for(self._url)) as session,
+                _Session(self._url, self._headers()) as session,
                 session.get(url, stream=True, timeout=min(30.0, self._patience.reading_s)) as answer,
             ):
                 if answer.status_code != 200:
@@ -84,7 +87,7 @@ class RemoteIndex:
                 size = int(answer.headers.get("Content-Length") or 0)
                 self._save(answer, target, limit_s=self._patience.upload_limit(size))
         except (requests.RequestException, OSError) as error:
-            raise _TransientError(self._credentials.redact(_reason(error))) from None
+            raise TransientError(self._credentials.redact(_reason(error))) from None
 
     def _read(self, subdir: str) -> tuple[ChannelEntry, ...]:
         """One attempt."""
@@ -93,7 +96,7 @@ class RemoteIndex:
         headers = {"Cache-Control": "no-cache", **({"If-None-Match": etag} if etag else {})}
         try:
             with (
-                _Session(self._url, self._credentials.bearer_for(self._url)) as session,
+                _Session(self._url, self._headers()) as session,
                 session.get(url, headers=headers, stream=True, timeout=min(30.0, self._patience.reading_s)) as answer,
             ):
                 if answer.status_code == 304:
@@ -109,11 +112,11 @@ class RemoteIndex:
                     try:
                         entries = read_repodata(path, subdir, where=url)
                     except ForgeError as error:
-                        raise _TransientError(self._credentials.redact(str(error))) from None
+                        raise TransientError(self._credentials.redact(str(error))) from None
                 self._known[subdir] = (answer.headers.get("ETag", ""), entries)
                 return entries
         except (requests.RequestException, OSError) as error:
-            raise _TransientError(self._credentials.redact(_reason(error))) from None
+            raise TransientError(self._credentials.redact(_reason(error))) from None
 
     def _save(self, answer: requests.Response, path: Path, *, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
@@ -121,16 +124,15 @@ class RemoteIndex:
             for block in answer.iter_content(1 << 16):
                 stream.write(block)
                 if time.monotonic() > deadline:
-                    raise _TransientError(f"no whole answer within {limit_s:.0f} s")
+                    raise TransientError(f"no whole answer within {limit_s:.0f} s")
 
-    def _fault(self, what: str, answer: requests.Response) -> ForgeError | _TransientError:
+    def _fault(self, what: str, answer: requests.Response) -> ForgeError | TransientError:
         body = next(answer.iter_content(400), b"").decode(errors="replace")
         words = self._credentials.redact(" ".join(body.split()))
         fault = f"HTTP {answer.status_code}: {words or answer.reason}"
         if answer.status_code == 429 or answer.status_code >= 500:
-            asked = answer.headers.get("Retry-After", "")
-            return _TransientError(fault, pause_s=float(asked) if asked.isdigit() else 0.0)
-        remedy = "check the key in PREFIX_API_KEY" if answer.status_code in (401, 403) else None
+            return TransientError(fault, pause_s=retry_after(answer.headers.get("Retry-After")))
+        remedy = f"check the key in {self._key_variable}" if answer.status_code in (401, 403) else None
         return ForgeError(f"{what} cannot be read: {fault}", where=self._label, remedy=remedy)
 
 
@@ -138,7 +140,7 @@ def is_open_to_all(url: str, *, seconds: float = 10.0) -> bool:
     """Whether a channel on a web server can be read without credentials, now."""
     try:
         with (
-            _Session(url, None) as session,
+            _Session(url, {}) as session,
             session.get(f"{url}/noarch/repodata.json", stream=True, timeout=seconds) as answer,
         ):
             return answer.status_code == 200
@@ -146,40 +148,33 @@ def is_open_to_all(url: str, *, seconds: float = 10.0) -> bool:
         return False
 
 
-@dataclass
-class _TransientError(Exception):
-    """A fault that may pass: what was said, and how long to wait at least, in seconds."""
+class _Shown(requests.auth.AuthBase):
+    """Shows the given headers, or nothing; never what a .netrc holds, which requests would take otherwise."""
 
-    words: str
-    pause_s: float = 0.0
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Shows a token, or nothing; never what a .netrc holds, which requests would take otherwise."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers.update(self._headers)
         return request
 
 
 class _Session(requests.Session):
-    """Keeps the token on redirects within the server's own domain (prefix.dev to repo.prefix.dev), and nowhere else."""
+    """Keeps the headers on redirects within the server's own domain (prefix.dev to repo.prefix.dev), and nowhere else."""
 
-    def __init__(self, home: str, token: str | None) -> None:
+    def __init__(self, home: str, headers: Mapping[str, str]) -> None:
         super().__init__()
         self._home = urlsplit(home)
-        self.auth = _Bearer(token)
+        self._own_headers = headers
+        self.auth = _Shown(headers)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         there = urlsplit(prepared_request.url or "")
         host, home = str(there.hostname or ""), self._home.hostname or ""
         same_place = (there.scheme, there.port) == (self._home.scheme, self._home.port)
         if not (same_place and (host == home or host.endswith("." + home))):
-            prepared_request.headers.pop("Authorization", None)
+            for name in ("Authorization", *self._own_headers):
+                prepared_request.headers.pop(name, None)
 
 
 def _reason(error: Exception) -> str:

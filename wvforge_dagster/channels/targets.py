@@ -24,6 +24,22 @@ def _is_channel_name(value: str) -> str:
     return value
 
 
+def _is_owned_name(value: str) -> str:
+    owner, slash, name = value.partition("/")
+    if not slash:
+        raise ValueError(f"{value!r} should be owner/repository")
+    return f"{_is_channel_name(owner)}/{_is_channel_name(name)}"
+
+
+def _is_bucket(value: str) -> str:
+    bucket, _, prefix = value.partition("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise ValueError(f"{value!r} does not begin with the name of a bucket: bucket/prefix, without s3://")
+    if prefix and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*", prefix):
+        raise ValueError(f"{value!r}: a prefix is of names with '/' between them, such as bucket/channels/forge")
+    return value
+
+
 def _is_server(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("https", "http") or not parts.hostname:
@@ -44,6 +60,11 @@ def _is_loopback(host: str) -> bool:
 
 ChannelName = Annotated[str, AfterValidator(_is_channel_name)]
 ServerAddress = Annotated[str, AfterValidator(_is_server)]
+
+
+_HYPHENS = ConfigDict(populate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
+OwnedName = Annotated[str, AfterValidator(_is_owned_name)]
+Bucket = Annotated[str, AfterValidator(_is_bucket)]
 
 
 class PublishTarget(BaseModel):
@@ -83,7 +104,76 @@ class PrefixTarget(PublishTarget):
     url: ServerAddress = "https://prefix.dev"
 
 
-TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in (FileTarget, PrefixTarget)}
+class S3Target(PublishTarget):
+    """A channel in a bucket, of Amazon's S3 or of another server (`endpoint_url`) that speaks its protocol.
+
+    Attributes:
+        force_path_style: whether the bucket is named in the path of an address, not in its host.
+    """
+
+    kind = "s3"
+    model_config = _HYPHENS
+    s3: Bucket
+    endpoint_url: ServerAddress | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    force_path_style: bool = False
+
+
+class QuetzTarget(PublishTarget):
+    """A channel of a quetz server."""
+
+    kind = "quetz"
+    quetz: ChannelName
+    url: ServerAddress
+
+
+class AnacondaTarget(PublishTarget):
+    """Packages of an owner on anaconda.org.
+
+    Attributes:
+        channel: the label that packages get there; solvers read what has it.
+    """
+
+    kind = "anaconda"
+    model_config = _HYPHENS
+    anaconda: ChannelName
+    channel: ChannelName = "main"
+    url: ServerAddress = "https://api.anaconda.org"
+    read_url: ServerAddress = "https://conda.anaconda.org"
+
+    @property
+    def label(self) -> str:
+        return f"anaconda:{self.anaconda}" + (f"/{self.channel}" if self.channel != "main" else "")
+
+
+class ArtifactoryTarget(PublishTarget):
+    """A conda repository of an Artifactory server."""
+
+    kind = "artifactory"
+    artifactory: ChannelName
+    url: ServerAddress
+
+
+class CloudsmithTarget(PublishTarget):
+    """A repository (``owner/repository``) of Cloudsmith."""
+
+    kind = "cloudsmith"
+    model_config = _HYPHENS
+    cloudsmith: OwnedName
+    url: ServerAddress = "https://api.cloudsmith.io/v1"
+    read_url: ServerAddress = "https://conda.cloudsmith.io"
+
+
+_KINDS: tuple[type[PublishTarget], ...] = (
+    FileTarget,
+    PrefixTarget,
+    S3Target,
+    QuetzTarget,
+    AnacondaTarget,
+    ArtifactoryTarget,
+    CloudsmithTarget,
+)
+TARGETS: dict[str, type[PublishTarget]] = {model.kind: model for model in _KINDS}
 
 
 def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
@@ -104,23 +194,27 @@ def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
     if len(kinds) > 1:
         raise ForgeError(f"one target is of one kind, not {' and '.join(kinds)}", where=where, remedy="write several")
     model = TARGETS[kinds[0]]
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    for key in mapping:
+        if key not in keys:
+            remedy = f"keys of a target of the kind {model.kind}: {', '.join(keys)}"
+            raise ForgeError("unknown key", where=f"{where}.{key}", remedy=remedy)
     try:
         return model.model_validate({key: _tuples(value) for key, value in mapping.items()})
     except ValidationError as error:
-        raise _explain(error, model, where) from None
+        raise _explain(error, where) from None
 
 
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
-def _explain(error: ValidationError, model: type[PublishTarget], where: str) -> ForgeError:
+def _explain(error: ValidationError, where: str) -> ForgeError:
     """The first fault as one line."""
     first = error.errors(include_url=False)[0]
     where = ".".join([where, *(str(part) for part in first["loc"])])
-    if first["type"] == "extra_forbidden":
-        keys = ", ".join(model.model_fields)
-        return ForgeError("unknown key", where=where, remedy=f"keys of a {model.kind} target: {keys}")
+    if first["type"] == "missing":
+        return ForgeError("is missing", where=where)
     if first["type"] == "value_error":
         return ForgeError(first["msg"].removeprefix("Value error, "), where=where)
     wanted = first["msg"].removeprefix("Input ").replace("tuple", "list")

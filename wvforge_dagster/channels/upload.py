@@ -1,4 +1,4 @@
-"""Uploads to servers that speak prefix.dev's protocol: attempts in a child process, and what their outcomes mean."""
+"""Uploads to servers: attempts in a child process, and what their outcomes mean."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import wvforge_dagster
-from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.credentials import KEY_VARIABLES, SERVER_VARIABLES, Credentials
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -23,7 +25,7 @@ _PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 _REMEDIES = {
-    401: "check the key in PREFIX_API_KEY",
+    401: "check the key in {key}",
     403: "the key must be allowed to write to this channel",
     404: "create the channel on the server, or mend its name",
     413: "the server takes no file of this size",
@@ -39,11 +41,12 @@ class Uploaded(Enum):
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt that did not store the package: the HTTP status, if there was an answer, and the words."""
+    """One attempt that did not store the package: the HTTP status, if there was an answer, the words, the pause asked for."""
 
     status: int | None
     words: str
     again: bool
+    pause_s: float = 0.0
 
     @property
     def fault(self) -> str:
@@ -51,43 +54,62 @@ class _Attempt:
 
 
 def upload(
-    package: PackageFile, *, url: str, channel: str, credentials: Credentials, patience: Patience, label: str
+    package: PackageFile,
+    *,
+    kind: str,
+    url: str,
+    arguments: Mapping[str, str],
+    credentials: Credentials,
+    patience: Patience,
+    label: str,
 ) -> Uploaded:
     """Upload a package, trying again where that can help: 429, 5xx, refused, broken or hanging connections.
 
-    The engine itself tries 429 and 5xx four times within one attempt and does not show a Retry-After.
+    Args:
+        kind: of the server, as in forge.yaml.
+        arguments: what the worker's attempt of this kind takes, such as the channel.
 
     Raises:
         ForgeError: with the status and the server's words, and without the key.
     """
-    attempt = _try_once(package, url, channel, credentials, patience)
+    limit = patience.upload_limit(package.size)
+    request = {
+        "kind": kind,
+        "file": str(package.path.absolute()),
+        "subdir": package.subdir,
+        "sha256": package.sha256,
+        "url": url,
+        "api_key": credentials.api_key_for(url, kind) if kind == "prefix" else credentials.secret_for(kind, url),
+        "auth_file": str(credentials.auth_file) if credentials.auth_file else None,
+        "limit_s": limit,
+        "arguments": dict(arguments),
+    }
+    attempt = _try_once(request, limit, credentials)
     for pause in patience.pauses():
         if attempt is None or not attempt.again:
             break
-        time.sleep(pause)
-        attempt = _try_once(package, url, channel, credentials, patience)
+        time.sleep(min(max(pause, attempt.pause_s), patience.longest_pause_s))
+        attempt = _try_once(request, limit, credentials)
     if attempt is None:
         return Uploaded.STORED
     if attempt.status == 409:
         return Uploaded.ALREADY_THERE
     tried = f" (tried {patience.attempts} times)" if attempt.again and patience.attempts > 1 else ""
     remedy = _REMEDIES.get(attempt.status or 0, "try again later" if attempt.again else None)
+    remedy = remedy.format(key=KEY_VARIABLES[kind]) if remedy else _where_a_key_goes(kind, attempt.words)
     raise ForgeError(f"{package.filename} was not uploaded{tried}: {attempt.fault}", where=label, remedy=remedy)
 
 
-def _try_once(
-    package: PackageFile, url: str, channel: str, credentials: Credentials, patience: Patience
-) -> _Attempt | None:
+def _where_a_key_goes(kind: str, words: str) -> str | None:
+    """Which variables to set, where the engine found no key."""
+    if "key was given" in words or "credentials were given" in words or "key provided" in words:
+        names = [KEY_VARIABLES[kind], *([SERVER_VARIABLES[kind]] if kind in SERVER_VARIABLES else [])]
+        return f"set {' and '.join(names)}, or name an auth file in RATTLER_AUTH_FILE"
+    return None
+
+
+def _try_once(request: Mapping[str, Any], limit: float, credentials: Credentials) -> _Attempt | None:
     """One attempt; None if the server took the package."""
-    limit = patience.upload_limit(package.size)
-    request = {
-        "file": str(package.path.absolute()),
-        "url": url,
-        "channel": channel,
-        "api_key": credentials.api_key_for(url),
-        "auth_file": str(credentials.auth_file) if credentials.auth_file else None,
-        "limit_s": limit,
-    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "wvforge_dagster.channels.upload_worker"],
@@ -102,12 +124,23 @@ def _try_once(
     except subprocess.TimeoutExpired:
         return _Attempt(None, f"no answer within {limit:.0f} s", again=True)
     try:
-        error = json.loads(done.stdout)["error"]
+        answer = json.loads(done.stdout.rsplit("\n", 1)[-1])
+        error = answer["error"]
     except (ValueError, KeyError, TypeError):
         words = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         fault = f"the upload process ended with {done.returncode}: {words}"
         return _Attempt(None, credentials.redact(fault), again=False)
-    return None if error is None else _understand(credentials.redact(error))
+    if error is None:
+        return None
+    words = credentials.redact(error)
+    if status := answer.get("status"):
+        words = " ".join(words.split())[:300]
+        return _Attempt(status, words, again=_may_pass(status), pause_s=answer.get("retry_after") or 0.0)
+    return _understand(words)
+
+
+def _may_pass(status: int) -> bool:
+    return status == 429 or status >= 500
 
 
 def _understand(error: str) -> _Attempt:
@@ -116,7 +149,14 @@ def _understand(error: str) -> _Attempt:
     if answered:
         status = int(answered[1])
         words = " ".join((answered[2] or "").split())[:300] or "no words"
-        return _Attempt(status, words, again=status == 429 or status >= 500)
+        return _Attempt(status, words, again=_may_pass(status))
+    answered = re.search(r"HTTP status \w+ error \((\d{3})(?: ([^)]*))?\)", error)
+    if answered:
+        return _Attempt(int(answered[1]), answered[2] or "no words", again=_may_pass(int(answered[1])))
+    if re.fullmatch(r"file \S+ already exists", error):
+        return _Attempt(409, error, again=False)
     if error.startswith("error sending request"):
         return _Attempt(None, f"the connection was refused or broke ({error})", again=True)
-    return _Attempt(None, error, again=False)
+    # Of these the engine does not say whether the server answered at all.
+    silent = ("failed to upload file data", "failed to create or update", "error decoding response body")
+    return _Attempt(None, " ".join(error.split())[:300], again=error.startswith(silent))

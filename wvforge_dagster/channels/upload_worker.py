@@ -3,8 +3,10 @@
 rattler-build's uploads hold the GIL and have no time limit, so they get a process that can be ended. It is the only one
 that is given the key: through standard input, where neither the process list nor its environment shows it.
 
-Standard input: a JSON object with ``file``, ``url``, ``channel``, ``api_key`` and ``auth_file`` (or null), ``limit_s``.
-Standard output: a JSON object with ``error``, the engine's words or null.
+Standard input: a JSON object with ``kind``, ``file``, ``subdir``, ``sha256``, ``url``, ``api_key`` and ``auth_file`` (or null),
+``limit_s``, and ``arguments``, which depend on the kind.
+Standard output: a JSON object with ``error``, the words or null, and where it can be seen the answer's ``status`` and
+``retry_after`` (seconds).
 """
 
 from __future__ import annotations
@@ -14,6 +16,11 @@ import json
 import math
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Answer = dict[str, Any]
 
 
 def main() -> None:
@@ -26,21 +33,131 @@ def main() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     request = json.load(sys.stdin)
     signal.alarm(math.ceil(request["limit_s"]) + 5)
+    answer: Answer
+    try:
+        answer = _ATTEMPTS[request["kind"]](request)
+    except Exception as fault:  # the engine has no common class of its errors
+        answer = {"error": str(fault) or type(fault).__name__}
+    json.dump(answer, sys.stdout)
 
+
+def _prefix(request: Mapping[str, Any]) -> Answer:
     from rattler_build.upload import upload_package_to_prefix
 
-    error: str | None = None
+    upload_package_to_prefix([request["file"]], request["url"], request["arguments"]["channel"], **_access(request))
+    return {"error": None}
+
+
+def _cloudsmith(request: Mapping[str, Any]) -> Answer:
+    from rattler_build.upload import upload_package_to_cloudsmith
+
+    owner, repository = request["arguments"]["owner"], request["arguments"]["repository"]
+    upload_package_to_cloudsmith([request["file"]], owner, repository, url=request["url"], **_access(request))
+    return {"error": None}
+
+
+def _anaconda(request: Mapping[str, Any]) -> Answer:
+    from rattler_build.upload import upload_package_to_anaconda
+
+    owner, channel = request["arguments"]["owner"], request["arguments"]["channel"]
     try:
-        upload_package_to_prefix(
-            [request["file"]],
-            request["url"],
-            request["channel"],
-            api_key=request["api_key"],
-            auth_file=request["auth_file"],
-        )
+        upload_package_to_anaconda([request["file"]], owner, channel=[channel], url=request["url"], **_access(request))
     except Exception as fault:  # the engine has no common class of its errors
-        error = str(fault) or type(fault).__name__
-    json.dump({"error": error}, sys.stdout)
+        if request["api_key"] is None:
+            raise
+        # The engine drops the words of these answers, and of the second kind the status: what can be asked again is.
+        name, version, _ = Path(request["file"]).name.rsplit("-", 2)
+        package, release = f"package/{owner}/{name}", f"release/{owner}/{name}/{version}"
+        again = {
+            "unexpected server response": ("GET", package),
+            "failed to create or update package": ("POST", package),
+            "failed to create or update release": ("POST", release),
+        }
+        for words, (method, place) in again.items():
+            if str(fault).startswith(words):
+                told = _tell_again(request, method, place)
+                return {**told, "error": str(fault) + (f": {told['error']}" if told["error"] else "")}
+        raise
+    return {"error": None}
+
+
+def _tell_again(request: Mapping[str, Any], method: str, place: str) -> Answer:
+    headers = {"Authorization": f"token {request['api_key']}", "Accept": "application/json"}
+    content = {"public": True, "publish": False, "public_attrs": {}} if method == "POST" else None
+    return _ask(method, f"{request['url']}/{place}", headers, json=content, timeout=30)
+
+
+def _quetz(request: Mapping[str, Any]) -> Answer:
+    if request["api_key"] is None:
+        from rattler_build.upload import upload_package_to_quetz
+
+        # It looks for a key in the auth file and the keyring. It says of no answer what it was, so it is used for nothing else.
+        upload_package_to_quetz(
+            [request["file"]], request["url"], request["arguments"]["channel"], auth_file=request["auth_file"]
+        )
+        return {"error": None}
+    name = Path(request["file"]).name
+    url = f"{request['url']}/api/channels/{request['arguments']['channel']}/upload/{name}"
+    headers = {"X-API-Key": request["api_key"], "Content-Type": "application/octet-stream"}
+    with Path(request["file"]).open("rb") as stream:
+        query = {"force": "false", "sha256": request["sha256"]}
+        return _ask("POST", url, headers, data=stream, params=query, timeout=(30, request["limit_s"]))
+
+
+def _artifactory(request: Mapping[str, Any]) -> Answer:
+    channel = request["arguments"]["channel"]
+    if request["api_key"] is None:
+        from rattler_build.upload import upload_package_to_artifactory
+
+        # As for quetz.
+        upload_package_to_artifactory([request["file"]], request["url"], channel, auth_file=request["auth_file"])
+        return {"error": None}
+    name = Path(request["file"]).name
+    url = f"{request['url']}/{channel}/{request['subdir']}/{name}"
+    headers = {"Authorization": f"Bearer {request['api_key']}"}
+    there = _ask("GET", url, headers, timeout=30)  # the body is left unread
+    if there["error"] is None:
+        return {"error": f"{name} is there already", "status": 409}
+    if there.get("status") != 404:
+        return there
+    headers |= {"X-Checksum-Sha256": request["sha256"], "Content-Type": "application/octet-stream"}
+    with Path(request["file"]).open("rb") as stream:
+        return _ask("PUT", url, headers, data=stream, timeout=(30, request["limit_s"]))
+
+
+def _ask(method: str, url: str, headers: Mapping[str, str], **arguments: Any) -> Answer:
+    """One request, with these headers and what no .netrc holds, that follows no redirect."""
+    import requests
+
+    def show(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers.update(headers)
+        return prepared
+
+    try:
+        with requests.request(method, url, auth=show, allow_redirects=False, stream=True, **arguments) as answer:
+            status, asked = answer.status_code, answer.headers.get("Retry-After", "")
+            words = b""
+            if not 200 <= status < 300:
+                words = answer.raw.read(600, decode_content=True)
+    except (requests.RequestException, OSError) as fault:
+        return {"error": f"error sending request ({fault})"}
+    if 200 <= status < 300:
+        return {"error": None}
+    said = " ".join(words.decode(errors="replace").split()) or answer.reason or "no words"
+    return {"error": said, "status": status, "retry_after": float(asked) if asked.isdigit() else 0.0}
+
+
+def _access(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"api_key": request["api_key"], "auth_file": request["auth_file"]}
+
+
+_ATTEMPTS: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
+    "prefix": _prefix,
+    "quetz": _quetz,
+    "anaconda": _anaconda,
+    "artifactory": _artifactory,
+    "cloudsmith": _cloudsmith,
+}
 
 
 if __name__ == "__main__":

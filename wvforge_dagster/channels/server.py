@@ -1,0 +1,214 @@
+"""What channels on servers have in common: uploads one by one, read back from the server's own index."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rattler.networking import Client
+from rattler.package_streaming import PackageArchive
+
+from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
+from wvforge_dagster.channels.package_archive import check_unchanged, identify, read_files
+from wvforge_dagster.channels.patience import Patience, TransientError, patiently
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.publication import confirm, not_yet_listed
+from wvforge_dagster.channels.remote_index import RemoteIndex
+from wvforge_dagster.channels.repodata import Listing, by_file, first_line
+from wvforge_dagster.channels.upload import Uploaded, upload
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.rattler_calls import wait_for
+
+
+def as_bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def as_api_key(secret: str) -> dict[str, str]:
+    return {"X-API-Key": secret}
+
+
+def as_user_token(secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"token:{secret}".encode()).decode()}
+
+
+def as_nothing(secret: str) -> dict[str, str]:
+    """For servers whose channels are read without credentials."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One channel on one server, and what its kind does in its own way.
+
+    Attributes:
+        kind: as in forge.yaml.
+        label: the channel as the user wrote it.
+        server: what is uploaded to.
+        url: what a solver reads.
+        arguments: what `upload_worker` needs to know besides the file, the server and the key.
+        shown_to_read: the headers that show the key to a server that is read.
+    """
+
+    kind: str
+    label: str
+    server: str
+    url: str
+    arguments: Mapping[str, str]
+    shown_to_read: Callable[[str], dict[str, str]] = as_bearer
+
+
+class ServerChannel:
+    """Packages on a server, uploaded in a process of their own and read back from the server's own index."""
+
+    is_local = False
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        subdirs: Sequence[str],
+        credentials: Credentials,
+        patience: Patience | None = None,
+    ) -> None:
+        """
+        Args:
+            subdirs: the platforms whose packages `entries` tells.
+        """
+        self._service = service
+        self._subdirs = tuple(subdirs)
+        self._credentials = credentials
+        self._patience = patience or Patience()
+        self._index = RemoteIndex(
+            service.url,
+            credentials=credentials,
+            patience=self._patience,
+            label=service.label,
+            headers=self._headers,
+            key_variable=KEY_VARIABLES[service.kind],
+        )
+
+    @property
+    def label(self) -> str:
+        return self._service.label
+
+    @property
+    def url(self) -> str:
+        return self._service.url
+
+    def entries(self) -> tuple[ChannelEntry, ...]:
+        """Every package that the server lists for the channel's platforms.
+
+        Raises:
+            ForgeError: if the server cannot be reached, or refuses, with its status and words.
+        """
+        return self._index.entries(self._subdirs)
+
+    def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        """See `Channel.read`: a part of the package, by range requests, where the server allows it.
+
+        Raises:
+            ForgeError: if the package cannot be read.
+        """
+        url = f"{self.url}/{entry.subdir}/{entry.filename}"
+        headers = self._headers()
+
+        def attempt() -> Mapping[str, bytes | None]:
+            try:
+                # Of the headers only Authorization is left out where a server sends the reader to another one.
+                return wait_for(_read_parts(url, names, headers if "Authorization" in headers else {}))
+            except Exception as error:  # rattler has no common class of its errors
+                if headers and "Authorization" not in headers:
+                    return self._read_whole(entry, names)
+                raise TransientError(self._credentials.redact(first_line(error))) from None
+
+        what = f"{entry.filename} cannot be read"
+        return patiently(what, attempt, patience=self._patience, label=self.label)
+
+    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
+        """See `Channel.fetch`: a download.
+
+        Raises:
+            ForgeError: if it cannot be downloaded, or has another content than the index lists.
+        """
+        path = folder / entry.filename
+        self._index.download(f"{entry.subdir}/{entry.filename}", path)
+        file = PackageFile.read(path, entry.subdir)
+        if file.sha256 != entry.sha256:
+            raise ForgeError(f"{entry.subdir}/{entry.filename} is not what its index lists", where=self.label)
+        return file
+
+    def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
+        """None: the server takes packages only."""
+        return ()
+
+    def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
+        """Nothing: the server takes packages only."""
+
+    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+        """See `Channel.publish`. Packages before one that fails stay uploaded: a server takes them one by one.
+
+        Raises:
+            ForgeError: if a package is not what it is said to be, is there with other content, cannot be uploaded, or
+                is not listed as it was uploaded within the patience's time.
+        """
+        wanted = [identify(package) for package in packages]
+        subdirs = sorted({entry.subdir for entry in wanted})
+        listing = by_file(self._index.entries(subdirs))
+        missing = not_yet_listed(packages, listing, self.label)
+        for package in missing:
+            check_unchanged(package)
+            self._upload(package)
+        if missing:
+            listing = self._wait_for_listing(wanted, subdirs)
+        return confirm(wanted, listing, self.label)
+
+    def _headers(self) -> dict[str, str]:
+        """What the server that is read is shown."""
+        secret = self._credentials.secret_for(self._service.kind, self.url)
+        return self._service.shown_to_read(secret) if secret else {}
+
+    def _read_whole(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        with TemporaryDirectory() as folder:
+            return read_files(self.fetch(entry, Path(folder)).path, names)
+
+    def _upload(self, package: PackageFile) -> None:
+        service = self._service
+        outcome = upload(
+            package,
+            kind=service.kind,
+            url=service.server,
+            arguments=service.arguments,
+            credentials=self._credentials,
+            patience=self._patience,
+            label=self.label,
+        )
+        if outcome is Uploaded.ALREADY_THERE:
+            # Another publisher was faster, or an earlier attempt arrived after all: what is there decides.
+            key = (package.subdir, package.filename)
+            listing = self._wait_for_listing([identify(package)], [package.subdir])
+            if key in listing:
+                not_yet_listed([package], listing, self.label)
+
+    def _wait_for_listing(self, wanted: Sequence[ChannelEntry], subdirs: Sequence[str]) -> Listing:
+        """The server's listing once it holds every wanted file, or as it is when the time is over."""
+        deadline = time.monotonic() + self._patience.listing_s
+        pause = 0.5
+        while True:
+            listing = by_file(self._index.entries(subdirs))
+            left = deadline - time.monotonic()
+            if left <= 0 or all((entry.subdir, entry.filename) in listing for entry in wanted):
+                return listing
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, 15.0)
+
+
+async def _read_parts(url: str, names: Sequence[str], headers: dict[str, str]) -> dict[str, bytes | None]:
+    client = Client(headers=headers or None, timeout=300)
+    return await (await PackageArchive.from_url(client, url)).read_files(names)
