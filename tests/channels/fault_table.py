@@ -33,8 +33,9 @@ from wvforge_dagster.core.package_file import PackageFile
 
 TABLE = Path(__file__).parents[2] / "docs" / "channel-faults.md"
 WORDS = "words of the server"
-PATIENCE = Patience(attempts=3, first_pause_s=0.05, upload_s=2, reading_s=2, listing_s=4)
-PATIENCE_WITH_ENGINE = Patience(attempts=2, first_pause_s=0.05, upload_s=60, reading_s=2, listing_s=4)
+PATIENCE = Patience(attempts=3, first_pause_s=0.05, upload_s=60, reading_s=10, listing_s=4)
+FOR_HANGING = Patience(attempts=3, first_pause_s=0.05, upload_s=3, reading_s=3, listing_s=4)
+WITH_ENGINE = Patience(attempts=2, first_pause_s=0.05, upload_s=60, reading_s=10, listing_s=4)
 """For the faults that the engine itself meets with four uploads to prefix.dev, seconds apart."""
 KINDS = ("file", "s3", *SERVERS)
 FAULTS: dict[str, Fault | None] = {
@@ -53,8 +54,8 @@ NOT_FOR_FOLDERS = "does not occur"
 HEAD = """# What a channel does about faults
 
 Written by `python tests/channels/fault_table.py` from what it sees when it uploads to servers that misbehave so (moto for S3,
-the tests' own servers for the others); `tests/channels/test_fault_table.py` checks a part of it. Patience here: three attempts
-of two seconds; the real one is in `wvforge_dagster/channels/patience.py`. For 429 and 5xx of prefix.dev: two attempts, in each
+the tests' own servers for the others); `tests/channels/test_fault_table.py` checks a part of it. Patience here: three attempts;
+the real one is in `wvforge_dagster/channels/patience.py`. For 429 and 5xx of prefix.dev: two attempts, in each
 of which the engine itself uploads four times.
 
 "Passes" is a fault that occurs once, "stays" one that occurs every time. "Published" means read back from the channel's own
@@ -120,7 +121,9 @@ def observe(kind: str, name: str, samples: Samples, folder: Path, moto: MotoServ
     if kind == "file":
         return NOT_FOR_FOLDERS
     cells = []
-    patience = PATIENCE_WITH_ENGINE if kind == "prefix" and name in ("429", "500", "503") else PATIENCE
+    patience = FOR_HANGING if name == "hangs" else PATIENCE
+    if kind == "prefix" and name in ("429", "500", "503"):
+        patience = WITH_ENGINE
     if name in TRIED_AGAIN:
         with place_of(kind, folder / "once", moto, patience) as place:
             assert place.server is not None

@@ -72,6 +72,7 @@ class S3Calls:
                     retries={"total_max_attempts": 1, "mode": "standard"},
                     connect_timeout=min(30.0, self._patience.reading_s),
                     read_timeout=self._patience.reading_s,
+                    signature_version="s3v4",
                     s3={"addressing_style": "path" if self.place.path_style else "auto"},
                     # Other servers do not know the newer checksums that boto3 adds by itself.
                     request_checksum_calculation="when_required",
