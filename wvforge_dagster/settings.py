@@ -13,6 +13,8 @@ from wvforge_dagster.core.forge import CONFIG_NAME
 
 FORGE_VARIABLE = "WVFORGE_FORGE"
 
+JOBS_VARIABLE = "WVFORGE_JOBS"
+
 _PR_SET_DUMPABLE = 4
 
 PASSED_ON = (
@@ -129,7 +131,25 @@ def programs_of_builds() -> tuple[Path, ...]:
 
 def certificates_of_builds() -> tuple[Path, ...]:
     """Files and folders of certificates that builds are told of."""
-    return tuple(Path(os.environ[name]) for name in PASSED_ON if "SSL" in name or "BUNDLE" in name if os.environ.get(name))
+    return tuple(
+        Path(os.environ[name]) for name in PASSED_ON if "SSL" in name or "BUNDLE" in name if os.environ.get(name)
+    )
+
+
+def cores_of_machine() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def jobs_side_by_side() -> int:
+    """How many builds share the machine's cores: WVFORGE_JOBS, else one."""
+    named = os.environ.get(JOBS_VARIABLE, "")
+    return max(1, int(named)) if named.isdecimal() else 1
+
+
+def set_jobs_side_by_side(jobs: int) -> None:
+    """Say it to this process."""
+    os.environ[JOBS_VARIABLE] = str(jobs)
 
 
 PRIVATE = (

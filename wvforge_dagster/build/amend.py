@@ -84,7 +84,11 @@ def _insertion(mapping: yaml.MappingNode, item: str) -> tuple[int, int, str]:
 def _replacement(node: yaml.Node, value: str) -> tuple[int, int, str]:
     """An edit that puts `value` (JSON) in the place of a node. One in block style ends where the next thing begins."""
     is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
-    return node.start_mark.index, node.end_mark.index, f" {value}" + (f"\n{' ' * node.end_mark.column}" if is_block else "")
+    return (
+        node.start_mark.index,
+        node.end_mark.index,
+        f" {value}" + (f"\n{' ' * node.end_mark.column}" if is_block else ""),
+    )
 
 
 def _outputs(root: yaml.MappingNode) -> Iterator[yaml.Node]:

@@ -45,8 +45,7 @@ class OfflineLog(EngineLog):
 
     def on_log(self, event: Any) -> None:
         if LAST_BEFORE_SCRIPT in str(event.message) and not self._is_cut:
-            if threading.get_native_id() == self._thread and cut_network():
-                self._is_cut = True
+            self._is_cut = threading.get_native_id() == self._thread and cut_network()
         if event.span == SCRIPT_SPAN and not self._is_cut:
             # An engine that works another way, or a machine without the filter: better no package than a wrong promise.
             self._events.send("failed", failure_class="other", reason=CANNOT, details="")

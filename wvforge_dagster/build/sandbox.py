@@ -69,11 +69,18 @@ class Sandbox:
         homes = {_real(self.home)} if self.home is not None else set()
         for place in homes | {_real(path) for path in (*self.hidden, *_secrets_of(Path("/etc")))}:
             is_needed = place in homes or _above(place, mounts)
-            if place not in mounts and is_needed and place.exists() and not any(_above(Path(p), [place]) for p in SYSTEM):
+            if (
+                place not in mounts
+                and is_needed
+                and place.exists()
+                and not any(_above(Path(p), [place]) for p in SYSTEM)
+            ):
                 mounts[place] = ["--tmpfs"] if place.is_dir() else ["--ro-bind", "/dev/null"]
         # What lies deeper is mounted later, and so seen.
         ordered = sorted(mounts, key=lambda place: (len(place.parts), str(place)))
-        words = [word for place in ordered if not _is_shown_already(place, mounts) for word in (*mounts[place], str(place))]
+        words = [
+            word for place in ordered if not _is_shown_already(place, mounts) for word in (*mounts[place], str(place))
+        ]
         return [*_namespaces(self.program), *words, "--remount-ro", "/", "--chdir", str(folder), "--"]
 
 
@@ -124,7 +131,7 @@ def _namespaces(program: str) -> list[str]:
             words += ["--dev-bind-try", str(device), str(device)]
     for name in _LINKED:
         if Path(name).is_symlink():
-            words += ["--symlink", os.readlink(name), name]
+            words += ["--symlink", str(Path(name).readlink()), name]
         elif Path(name).is_dir():
             words += ["--ro-bind", name, name]
     return words
@@ -155,7 +162,7 @@ def _of_programs(home: Path | None) -> Iterator[Path]:
 
 def _places(path: Path) -> set[Path]:
     """Where a path is mounted: where it really lies, and where it is looked for, if that is elsewhere."""
-    return {_real(path), Path(os.path.abspath(path))}
+    return {_real(path), Path(os.path.abspath(path))}  # noqa: PTH100 (links stay)
 
 
 def _real(path: Path) -> Path:

@@ -8,8 +8,8 @@ and ends everything below it when the command ends, when its standard input clos
 ``kill -9``), on SIGTERM or SIGINT, when the deadline passes, when the tree holds too much memory, or when the working directory
 holds too much. First SIGTERM, and SIGKILL `GRACE` seconds later. In a sandbox it runs inside, where it sees the tree.
 
-Exit status: the command's, or 122 (disk), 123 (stuck, see `Watch`), 124 (deadline), 125 (memory), 126 (ended from outside), 128 + n (the
-command died of signal n).
+Exit status: the command's, or 122 (disk), 123 (stuck, see `Watch`), 124 (deadline), 125 (memory), 126 (ended from outside),
+128 + n (the command died of signal n).
 """
 
 from __future__ import annotations

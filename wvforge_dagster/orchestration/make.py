@@ -30,15 +30,17 @@ from wvforge_dagster.build.builder import (
 )
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.build.retest import Retest, retest
+from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
-from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
 from wvforge_dagster.core.derive import blockers, unfinished_needs
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key
 from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.core.recipe import Output
 from wvforge_dagster.core.state import UP_TO_DATE, Expected, State, Status
 from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.commits import ask_commits
@@ -46,6 +48,7 @@ from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_statuses, recipe_files
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.isolation import isolation_name, isolation_warning, sandbox_of
 from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
@@ -114,6 +117,7 @@ def make_variant(
             return Made(status.artifacts, "up to date")
         _solve_column(forge, identity, statuses)
         _refuse_if_not_ready(forge, variant, statuses)
+        _refuse_if_not_isolated(forge)
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
         try:
@@ -145,6 +149,7 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         if not status.expected or not all(item.found for item in status.expected):
             reason = f"there is nothing to test: it is {status.state} ({status.reason})"
             raise MakeFailed(Failure(FailureClass.OTHER, reason))
+        _refuse_if_not_isolated(forge)
         made = _test_again(forge, variant, status, column_artifacts(forge, variant, statuses), on_log)
         return replace(made, reason="asked for")
 
@@ -200,6 +205,14 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
 
 
+def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:
+    """That is no fault of the package's, and is not kept as one."""
+    try:
+        sandbox_of(forge)
+    except ForgeError as error:
+        raise MakeFailed(Failure(FailureClass.OTHER, str(error))) from None
+
+
 @dataclass
 class _Attempt:
     """One attempt to make a package variant: its folder, its log, and the tests that ran."""
@@ -209,6 +222,8 @@ class _Attempt:
     log: Path
     write: OnLog
     own_channels: list[str]
+    package: str
+    sandbox: Sandbox | None
     tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
 
     def place(self, name: str, channels: list[str], *, for_tests: bool = False) -> BuildPlace:
@@ -220,7 +235,8 @@ class _Attempt:
             channels=(*channels, *self.own_channels, *self.forge.solve_channels),
             variant_files=self.forge.variant_files,
             platform=self.forge.forge.platform,
-            limits=self.forge.test_limits if for_tests else self.forge.build_limits,
+            limits=(self.forge.test_limits if for_tests else self.forge.build_limits)(self.package),
+            sandbox=self.sandbox,
         )
 
     def seconds(self, built: list[BuiltPackage]) -> dict[str, float]:
@@ -245,11 +261,14 @@ def _attempt(
     shown_log = log.relative_to(forge.output).as_posix()
     work = forge.work_folder(identity)
     remove_folder(work)
-    attempt = _Attempt(forge, work, log, on_log, [])
     keep = False
+    attempt = _Attempt(forge, work, log, on_log, [], identity.package, None)
     try:
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             attempt.write = _both(stream, on_log)
+            attempt.sandbox = sandbox_of(forge)
+            if (warning := isolation_warning(forge)) is not None:
+                attempt.write("warn", str(warning))
             _create_channels(forge)
             if column:
                 files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]
@@ -284,7 +303,7 @@ def _make(
             package, place = _build(attempt, request, str(position), [siblings.url] if built else [])
             _check_sources(forge, variant, expected)
             built.append(package)
-            outcomes = _test(forge, expected, package, place, attempt.write)
+            outcomes = _test(forge, variant, expected, package, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
             if any(outcome.failure for outcome in outcomes):
                 _keep_aside(forge, variant.id, package.file)
@@ -406,7 +425,7 @@ def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, nu
         input_digest=expected.input_digest,
         parts=expected.parts,
         tests=expected.tests,
-        recorded=recorded_parts(),
+        recorded=recorded_parts(isolation_name(forge)),
         recipe_number=output.build_number,
     )
     sources = output.rendered.get("source") or []
@@ -419,7 +438,18 @@ def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, nu
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
         commits=tuple(commit.removeprefix("commit ") for commit in commits),
+        network=forge.forge.network and _wants_network(forge, output, variant),
     )
+
+
+def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) -> bool:
+    """What the recipe says of it under ``extra``."""
+    own = (output.rendered.get("extra") or {}).get(RECORD_KEY) or {}
+    wanted = own.get("network", True) if isinstance(own, Mapping) else own
+    if not isinstance(wanted, bool):
+        where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
+        raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
+    return wanted
 
 
 def _create_channels(forge: ForgeOnDisk) -> None:
@@ -431,12 +461,17 @@ def _create_channels(forge: ForgeOnDisk) -> None:
 
 
 def _test(
-    forge: ForgeOnDisk, expected: Expected, package: BuiltPackage, place: BuildPlace, write: OnLog
+    forge: ForgeOnDisk,
+    variant: PackageVariant,
+    expected: Expected,
+    package: BuiltPackage,
+    place: BuildPlace,
+    write: OnLog,
 ) -> tuple[TestOutcome, ...]:
     tests = expected.output.rendered.get("tests") or []
     if not tests:
         return ()
-    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits), write)
+    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits(variant.id.package)), write)
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:
