@@ -72,7 +72,7 @@ def cut_network() -> bool:
 
     kernel = ctypes.CDLL(None, use_errno=True)
     description = Program(len(program) // 8, ctypes.addressof(buffer))
-    return (
+    return bool(
         kernel.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
         and kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
         and kernel.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(description), 0, 0) == 0
