@@ -60,6 +60,7 @@ class Sandbox:
         mounts = {place: ["--ro-bind-try", str(_real(path))] for path in readable for place in _places(path)}
         for path in (*self.writable, folder):
             mounts |= {place: ["--bind", str(_real(path))] for place in _places(path)}
+        mounts.pop(Path("/"), None)
         # A link in a folder that is mounted leads where it leads outside.
         shown = {place for place in mounts if place == _real(place)}
         linked = shown | {Path(name) for name in _LINKED}
@@ -72,10 +73,10 @@ class Sandbox:
             if (
                 place not in mounts
                 and is_needed
-                and place.exists()
+                and _is_there(place)
                 and not any(_above(Path(p), [place]) for p in SYSTEM)
             ):
-                mounts[place] = ["--tmpfs"] if place.is_dir() else ["--ro-bind", "/dev/null"]
+                mounts[place] = ["--tmpfs"] if stat.S_ISDIR(place.stat().st_mode) else ["--ro-bind", "/dev/null"]
         # What lies deeper is mounted later, and so seen.
         ordered = sorted(mounts, key=lambda place: (len(place.parts), str(place)))
         words = [
@@ -153,9 +154,15 @@ def _of_interpreter() -> Iterator[Path]:
 def _of_programs(home: Path | None) -> Iterator[Path]:
     """What lies on PATH outside the user's home, with what belongs to it; certificates; and who answers for names."""
     for entry in programs_of_builds():
-        if entry.is_absolute() and (home is None or not _above(entry / "bin", [home, _real(home)])):
-            environment = any((entry.parent / mark).exists() for mark in ("conda-meta", "pyvenv.cfg"))
-            yield entry.parent if environment else entry
+        if (
+            entry.is_absolute()
+            and _is_there(entry)
+            and (home is None or not _above(entry / "bin", [home, _real(home)]))
+        ):
+            environment = any(_is_there(entry.parent / mark) for mark in ("conda-meta", "pyvenv.cfg"))
+            place = entry.parent if environment else entry
+            if home is None or not _above(home / "x", [place]):
+                yield place
     yield from certificates_of_builds()
     yield _real(Path("/etc/resolv.conf"))
 
@@ -167,6 +174,11 @@ def _places(path: Path) -> set[Path]:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether this user can get at a file or folder."""
+    return os.access(path, os.R_OK)
 
 
 def _is_shown_already(place: Path, mounts: Mapping[Path, list[str]]) -> bool:
