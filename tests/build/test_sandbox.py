@@ -215,10 +215,10 @@ def without_bwrap(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A PATH with everything but bwrap."""
     folder.mkdir()
     for entry in os.environ["PATH"].split(":"):
-        for name in os.listdir(entry) if os.access(entry, os.R_OK) else ():
-            target = folder / name
-            if name != "bwrap" and not target.is_symlink():
-                target.symlink_to(Path(entry, name))
+        for program in Path(entry).iterdir() if os.access(entry, os.R_OK) else ():
+            target = folder / program.name
+            if program.name != "bwrap" and not target.is_symlink():
+                target.symlink_to(program)
     monkeypatch.setenv("PATH", str(folder))
 
 
