@@ -13,6 +13,8 @@ from wvforge_dagster.core.forge import CONFIG_NAME
 
 FORGE_VARIABLE = "WVFORGE_FORGE"
 
+JOBS_VARIABLE = "WVFORGE_JOBS"
+
 _PR_SET_DUMPABLE = 4
 
 PASSED_ON = (
@@ -130,3 +132,62 @@ def child_environment(home: Path, temporary: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def programs_of_builds() -> tuple[Path, ...]:
+    """The folders that builds find programs in."""
+    return tuple(Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry)
+
+
+def certificates_of_builds() -> tuple[Path, ...]:
+    """Files and folders of certificates that builds are told of."""
+    return tuple(
+        Path(os.environ[name]) for name in PASSED_ON if "SSL" in name or "BUNDLE" in name if os.environ.get(name)
+    )
+
+
+def cores_of_machine() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def jobs_side_by_side() -> int:
+    """How many builds share the machine's cores: WVFORGE_JOBS, else one."""
+    named = os.environ.get(JOBS_VARIABLE, "")
+    return max(1, int(named)) if named.isdecimal() else 1
+
+
+def set_jobs_side_by_side(jobs: int) -> None:
+    """Say it to this process."""
+    os.environ[JOBS_VARIABLE] = str(jobs)
+
+
+PRIVATE = (
+    "RATTLER_AUTH_FILE",
+    "NETRC",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "DOCKER_CONFIG",
+    "KUBECONFIG",
+    "GNUPGHOME",
+    "SSH_AUTH_SOCK",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "DAGSTER_HOME",
+)
+"""Variables that name files and folders which are nobody else's business."""
+
+
+def private_places() -> tuple[Path, ...]:
+    """Where the environment says that secrets are. Sandboxes show nothing of a home in any case."""
+    return tuple(Path(os.environ[name]).expanduser() for name in PRIVATE if os.environ.get(name))
+
+
+def user_home() -> Path | None:
+    """The user's home folder, if there is one."""
+    try:
+        home = Path("~").expanduser()
+    except RuntimeError:
+        return None
+    return home if home.is_dir() and home != Path("/") else None

@@ -192,3 +192,17 @@ def test_what_is_no_recipe_is_refused(text: str) -> None:
 
 def test_an_amended_recipe_is_still_yaml() -> None:
     assert yaml.safe_load(amended(PACKAGE + "build: {script: 'true'}\n", number=1))["extra"] == {"wvforge": RECORD}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "extra:\n  wvforge:\n    network: false\n  recipe-maintainers: [me]\n",
+        "extra: {recipe-maintainers: [me], wvforge: {network: false}}\n",
+        "extra:\n  recipe-maintainers: [me]\n  wvforge:\n    network: false\nabout: {license: MIT}\n",
+        "extra:\n  recipe-maintainers: [me]\n  wvforge: {network: false}",
+    ],
+)
+def test_what_a_recipe_says_to_the_forge_gives_way_to_the_record(extra: str) -> None:
+    text = amend(f"package: {{name: a, version: '1'}}\n{extra}", Amendment({"package": "a"}, None, None, Path("/f")))
+    assert yaml.safe_load(text)["extra"] == {"wvforge": {"package": "a"}, "recipe-maintainers": ["me"]}

@@ -17,6 +17,7 @@ from orchestration.making import (
     make_elsewhere,
     publish,
     published,
+    reaching_out,
     staged,
     why_not_made,
 )
@@ -268,6 +269,7 @@ def test_what_is_built_now_is_building(small_forge: SmallForge) -> None:
 
 
 def test_two_processes_that_make_one_package_build_it_once(small_forge: SmallForge) -> None:
+    reaching_out(small_forge)
     small_forge.package("a", f"echo built >> {small_forge.root}/count; sleep 1; touch $PREFIX/a")
     processes: list[subprocess.Popen[str]] = [make_elsewhere(small_forge, "a") for _ in range(2)]
     answers = [process.communicate(timeout=120)[0].strip() for process in processes]
@@ -278,6 +280,7 @@ def test_two_processes_that_make_one_package_build_it_once(small_forge: SmallFor
 def test_after_a_kill_in_the_middle_of_a_build_nothing_runs_on_and_the_next_build_works(
     small_forge: SmallForge,
 ) -> None:
+    reaching_out(small_forge)
     slow = small_forge.root / "slow"
     slow.touch()
     small_forge.package(
@@ -471,6 +474,7 @@ def test_an_output_folder_that_cannot_be_written_is_a_failure_in_words(small_for
 
 
 def test_the_log_is_told_while_the_build_runs(small_forge: SmallForge) -> None:
+    reaching_out(small_forge)
     go = small_forge.root / "go"
     small_forge.package("a", f"echo ready; while ! test -f {go}; do sleep 0.05; done; touch $PREFIX/a")
 
@@ -482,6 +486,7 @@ def test_the_log_is_told_while_the_build_runs(small_forge: SmallForge) -> None:
 
 
 def test_an_exception_of_the_listener_leaves_no_build_behind(small_forge: SmallForge) -> None:
+    reaching_out(small_forge)
     small_forge.package("a", f"echo $$ > {small_forge.root}/pid; echo ready; sleep 300")
 
     def interrupt(level: str, line: str) -> None:

@@ -47,7 +47,10 @@ def amend(text: str, amendment: Amendment) -> str:
     edits = list(_source_edits(root, amendment.source_base))
     record = json.dumps({RECORD_KEY: amendment.record})[1:-1]
     extra = _get(root, "extra")
-    if isinstance(extra, yaml.MappingNode) and extra.value:
+    own = _get(extra, RECORD_KEY)
+    if own is not None:
+        edits.append(_replacement(own, json.dumps(amendment.record)))
+    elif isinstance(extra, yaml.MappingNode) and extra.value:
         edits.append(_insertion(extra, record))
     elif extra is not None:
         edits.append((extra.start_mark.index, extra.end_mark.index, f" {{{record}}}"))
@@ -76,6 +79,16 @@ def _insertion(mapping: yaml.MappingNode, item: str) -> tuple[int, int, str]:
     if mapping.flow_style:
         return first.index, first.index, f"{item}, "
     return first.index, first.index, f"{item}\n{' ' * first.column}"
+
+
+def _replacement(node: yaml.Node, value: str) -> tuple[int, int, str]:
+    """An edit that puts `value` (JSON) in the place of a node. One in block style ends where the next thing begins."""
+    is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+    return (
+        node.start_mark.index,
+        node.end_mark.index,
+        f" {value}" + (f"\n{' ' * node.end_mark.column}" if is_block else ""),
+    )
 
 
 def _outputs(root: yaml.MappingNode) -> Iterator[yaml.Node]:

@@ -16,13 +16,14 @@ import rattler_build as engine
 from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
 
 
 def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     events = EventStream()
-    log = EngineLog(events)
+    log = EngineLog(events) if request["network"] else OfflineLog(events)
     started = time.monotonic()
     try:
         chosen = _choose(request)

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from wvforge_dagster.build.inspect import (
     rendered_recipe,
 )
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.build.sandbox import Sandbox, folders_of
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.failure import Failure, FailureClass
@@ -56,6 +57,7 @@ class BuildPlace:
         cache: the engine's package cache, shared by builds (the engine locks it).
         channels: what it solves against, in order of priority.
         variant_files: paths of the forge's variant files.
+        sandbox: what it runs in; None for no sandbox. What it reads and writes by the other attributes need not be named there.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class BuildPlace:
     variant_files: tuple[Path, ...]
     platform: str
     limits: ChildLimits
+    sandbox: Sandbox | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class BuildRequest:
         number: a build number to take instead of the recipe's; None for the recipe's.
         string_suffix: appended to a ``build.string`` that lacks the number.
         commits: that its git sources are to be, in order.
+        network: whether the script may use the network.
     """
 
     recipe: Path
@@ -85,6 +89,7 @@ class BuildRequest:
     number: int | None = None
     string_suffix: str | None = None
     commits: tuple[str, ...] = ()
+    network: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,10 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
             "channels": list(place.channels),
             "output_dir": str(package_folder),
             "package_format": "conda",
+            "network": request.network,
         },
         place,
+        (request.recipe.parent, *_local_sources(request)),
         on_log,
         answer.update,
     )
@@ -158,7 +165,7 @@ def run_package_tests(
     """
     answers: list[dict[str, Any]] = []
     request = {"package": str(file.path), "channels": list(place.channels), "tests": tests}
-    result = _run("wvforge_dagster.build.test_worker", request, place, on_log, answers.append)
+    result = _run("wvforge_dagster.build.test_worker", request, place, (file.path,), on_log, answers.append)
     if len(answers) < len(tests):
         raise BuildFailed(_failure({}, result, place.limits, "the test"))
     return tuple(
@@ -185,6 +192,7 @@ def _run(
     module: str,
     request: Mapping[str, Any],
     place: BuildPlace,
+    reads: tuple[Path, ...],
     on_log: OnLog,
     on_answer: Callable[[dict[str, Any]], object],
 ) -> ChildResult:
@@ -194,6 +202,11 @@ def _run(
         else:
             on_answer(event)
 
+    sandbox = place.sandbox
+    if sandbox is not None:
+        place.cache.mkdir(parents=True, exist_ok=True)
+        reads = (*sandbox.readable, *reads, *place.variant_files, *folders_of(place.channels))
+        sandbox = replace(sandbox, readable=reads, writable=(*sandbox.writable, place.cache))
     return run_child(
         module,
         request,
@@ -201,6 +214,7 @@ def _run(
         limits=place.limits,
         folder=place.folder,
         environment={"RATTLER_CACHE_DIR": str(place.cache)},
+        sandbox=sandbox,
     )
 
 
@@ -211,6 +225,18 @@ def copy_recipe_folder(source: Path, target: Path) -> None:
         return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in target.parents}
 
     shutil.copytree(source, target, symlinks=True, ignore=left_out)
+
+
+def _local_sources(request: BuildRequest) -> tuple[Path, ...]:
+    """The files and folders of this machine that the recipe's sources name."""
+    places = []
+    for source in request.output.rendered.get("source") or []:
+        named = source.get("path") or source.get("git") or source.get("url") or ""
+        for place in [named] if isinstance(named, str) else named:
+            if "://" not in place:
+                places.append(request.recipe.parent / place)
+            places += folders_of([place])
+    return tuple(places)
 
 
 def _private_copy(request: BuildRequest, folder: Path) -> Path:
@@ -251,6 +277,11 @@ def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits
         return Failure(
             FailureClass.MEMORY,
             f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)",
+        )
+    if result.disk_full:
+        return Failure(
+            FailureClass.DISK,
+            f"{what} took more than its limit of {limits.disk / 2**30:g} GiB of disk (limits in forge.yaml)",
         )
     if result.stuck:
         reason = (

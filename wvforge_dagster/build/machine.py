@@ -7,17 +7,17 @@ import shutil
 import subprocess
 from functools import cache
 
-ISOLATION = "own folders, scrubbed environment"
-"""What keeps a build script from the rest of the machine."""
+NO_SANDBOX = "own folders, scrubbed environment"
+"""What keeps a build script from the rest of the machine, where nothing else does."""
 
 
 @cache
-def recorded_parts() -> dict[str, str]:
+def recorded_parts(isolation: str = NO_SANDBOX) -> dict[str, str]:
     """The engine, the machine's compilers, and the isolation, each in a line."""
     return {
         "engine": f"rattler-build {importlib.metadata.version('py-rattler-build')}",
         "compilers": "; ".join(f"{name}: {_version(name)}" for name in ("cc", "c++")),
-        "isolation": ISOLATION,
+        "isolation": isolation,
     }
 
 

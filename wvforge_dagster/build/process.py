@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wvforge_dagster.build import supervisor
+from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.settings import child_environment
 
 STOP_SECONDS = 8.0
@@ -33,11 +34,15 @@ class ChildLimits:
         seconds: wall time.
         memory: resident memory, in bytes.
         stuck_seconds: time in which nothing moves that only the engine could move (see `supervisor.Watch`).
+        disk: what its own folder takes on the disk, in bytes.
+        cores: that scripts are told of (``CPU_COUNT``).
     """
 
     seconds: float = 0
     memory: int = 0
     stuck_seconds: float = supervisor.STUCK_SECONDS
+    disk: int = 0
+    cores: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class ChildResult:
         return self.exit_status == supervisor.MEMORY
 
     @property
+    def disk_full(self) -> bool:
+        return self.exit_status == supervisor.DISK
+
+    @property
     def was_ended(self) -> bool:
         return self.exit_status in (supervisor.ENDED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
 
@@ -72,6 +81,7 @@ def run_child(
     limits: ChildLimits,
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    sandbox: Sandbox | None = None,
 ) -> ChildResult:
     """Run ``python -m module`` in a supervised process group of its own, and wait for it.
 
@@ -80,14 +90,17 @@ def run_child(
         on_event: called for each event in the calling thread. What it raises ends the child.
         folder: a private folder of the child: its working directory, home and temporary folder.
         environment: added to the scrubbed environment of `settings.child_environment`.
+        sandbox: what it runs in, with its supervisor; None for no sandbox.
     """
     for name in ("home", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     request_path = folder / "request.json"
     request_path.write_text(json.dumps(request), encoding="utf-8")
-    numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds)]
-    command = [sys.executable, "-I", supervisor.__file__, *numbers, "--"]
+    numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
+    command = sandbox.command(folder) if sandbox is not None else []
+    command += [sys.executable, "-I", supervisor.__file__, *numbers, "--"]
     command += [sys.executable, "-P", "-m", module, str(request_path)]
+    cores = {"CPU_COUNT": str(limits.cores)} if limits.cores else {}
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
             command,
@@ -95,7 +108,7 @@ def run_child(
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=folder,
-            env=child_environment(folder / "home", folder / "tmp") | dict(environment or {}),
+            env=child_environment(folder / "home", folder / "tmp") | cores | dict(environment or {}),
             start_new_session=True,
         )
         try:

@@ -15,7 +15,7 @@ from wvforge_dagster.core.failure import FailureClass
 LAST_LINES = 30
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
 _EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
-_SCRIPT_SPAN = "Running build script"
+SCRIPT_SPAN = "Running build script"
 
 
 class EngineLog:
@@ -34,7 +34,7 @@ class EngineLog:
 
     def on_log(self, event: Any) -> None:
         self.span = str(event.span or self.span)
-        if event.span == _SCRIPT_SPAN:
+        if event.span == SCRIPT_SPAN:
             self._script_started = self._script_started or time.monotonic()
             self.script_seconds = time.monotonic() - self._script_started
         for line in str(event.message).splitlines():
@@ -42,7 +42,7 @@ class EngineLog:
             if not line.strip():
                 continue
             self.lines.append(line)
-            if event.span == _SCRIPT_SPAN and event.level != "error":
+            if event.span == SCRIPT_SPAN and event.level != "error":
                 self.script.append(line)
             self._events.send("log", level=event.level, line=line)
 

@@ -67,7 +67,7 @@ def retest(request: Retest, place: BuildPlace, on_log: OnLog) -> tuple[TestOutco
         variant=(),
         requirements={},
         skip=None,
-        rendered={},
+        rendered={"source": request.output.rendered.get("source")},
     )
     files = digest_files(folder, without=(recipe.name,))
     record = Record(name, "", "", {"files": files})

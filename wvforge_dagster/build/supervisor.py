@@ -1,15 +1,15 @@
 """Runs one command as a process tree that never outlives its reason: started as a script, imports nothing of wvforge.
 
-    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS] -- COMMAND...      (0: no limit)
+    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS [DISK_BYTES]] -- COMMAND...      (0: no limit)
 
 The engine holds the interpreter's lock while it builds, and the scripts that it starts survive it; so this small process
 stands between the orchestrator and the engine. It leads its own process group, adopts orphans (`PR_SET_CHILD_SUBREAPER`),
 and ends everything below it when the command ends, when its standard input closes (the orchestrator died, even by
-``kill -9``), on SIGTERM or SIGINT, when the deadline passes, or when the tree holds too much memory. First SIGTERM, and
-SIGKILL `GRACE` seconds later.
+``kill -9``), on SIGTERM or SIGINT, when the deadline passes, when the tree holds too much memory, or when the working directory
+holds too much. First SIGTERM, and SIGKILL `GRACE` seconds later. In a sandbox it runs inside, where it sees the tree.
 
-Exit status: the command's, or 123 (stuck, see `Watch`), 124 (deadline), 125 (memory), 126 (ended from outside), 128 + n (the
-command died of signal n).
+Exit status: the command's, or 122 (disk), 123 (stuck, see `Watch`), 124 (deadline), 125 (memory), 126 (ended from outside),
+128 + n (the command died of signal n).
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
-STUCK, DEADLINE, MEMORY, ENDED = 123, 124, 125, 126
+DISK, STUCK, DEADLINE, MEMORY, ENDED = 122, 123, 124, 125, 126
 GRACE = 3.0
 DAEMON_SECONDS = 5.0
 STUCK_SECONDS = 60.0
 WATCH_SECONDS = 2.0
 _PIPE_WRITE, _NAMED_PIPE_OPEN = ("pipe_write", "anon_pipe_write"), "wait_for_partner"
 _READABLE, _WRITABLE = 0o400, 0o200
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_JOIN_SESSION_KEYRING = 1
+DISK_SECONDS = 3.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -176,6 +180,47 @@ def resident(pids: list[int]) -> int:
     return total
 
 
+def size_of(folder: str) -> int:
+    """Bytes that a folder takes on the disk; a file with several names counts once."""
+    total, seen, folders = 0, set(), [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_nlink == 1 or (found.st_dev, found.st_ino) not in seen:
+                        total += found.st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif found.st_nlink > 1:
+                        seen.add((found.st_dev, found.st_ino))
+        except OSError:  # it is being removed
+            continue
+    return total
+
+
+class DiskWatch(threading.Thread):
+    """Measures a folder again and again, and rests longer than that takes; `is_full` once it held more than `most` bytes."""
+
+    def __init__(self, folder: str, most: int) -> None:
+        super().__init__(daemon=True)
+        self.is_full = False
+        self._folder, self._most = folder, most
+
+    def run(self) -> None:
+        while not self.is_full:
+            started = time.monotonic()
+            self.is_full = size_of(self._folder) > self._most
+            time.sleep(max(DISK_SECONDS, 5 * (time.monotonic() - started)))
+
+
+def leave_keyring() -> None:
+    """A session keyring of the kernel is inherited, and may hold the user's keys: take an empty one, where that is allowed."""
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, _JOIN_SESSION_KEYRING, None)
+
+
 def end_tree() -> None:
     """End everything below this process, and reap it."""
     for signal_number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 5.0)):
@@ -208,8 +253,10 @@ def main() -> int:
     command = sys.argv[end_of_limits + 1 :]
     limit = time.monotonic() + float(deadline) if float(deadline) else float("inf")
     stuck_seconds = float(stuck[0]) if stuck else STUCK_SECONDS
+    most_disk = int(stuck[1]) if len(stuck) > 1 else 0
     most = int(memory)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    leave_keyring()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
@@ -219,6 +266,11 @@ def main() -> int:
     # Nobody may hold the output open once the command is done, or its reader would wait for an orphan.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
+    # A script of the same user is not to reach into this process, which nothing is kept from.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+    disk = DiskWatch(os.getcwd(), most_disk)
+    if most_disk:
+        disk.start()
     pause = 0.5
     watch, looked = Watch(child.pid, stuck_seconds or float("inf")), time.monotonic()
     while True:
@@ -243,6 +295,9 @@ def main() -> int:
                 break
         if most and resident(descendants()) > most:
             status = MEMORY
+            break
+        if disk.is_full:
+            status = DISK
             break
     end_tree()
     return status

@@ -16,6 +16,7 @@ class FailureClass(str, Enum):
     TEST = "test"
     TIMEOUT = "timeout"
     MEMORY = "memory"
+    DISK = "disk"
     UPLOAD = "upload"
     INTERRUPTED = "interrupted"
     OTHER = "other"

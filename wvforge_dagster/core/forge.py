@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wvforge_dagster.core.errors import ForgeError
 
@@ -42,14 +43,11 @@ def _is_channel_name(value: str) -> str:
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
 
 
-class Limits(_Settings):
-    """What one build or test may use before it is ended."""
+class SomeLimits(_Settings):
+    """Limits of some packages; what is not given is as for all."""
 
-    hours: float = Field(
-        default=12.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Longest time that one package variant may build, in hours.",
+    hours: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Longest time of a build, in hours."
     )
     memory_gib: float | None = Field(
         default=None,
@@ -57,9 +55,50 @@ class Limits(_Settings):
         allow_inf_nan=False,
         description="Most resident memory of one build with all its processes, in GiB; none: no limit.",
     )
+    test_hours: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
+    )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        description="What scripts are told in CPU_COUNT; none: the machine's cores, divided among the builds side by side.",
+    )
+    disk_gib: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most that the folder of one build takes on the disk, in GiB; none: no limit.",
+    )
+
+
+class Limits(SomeLimits):
+    """What one build or test may use before it is ended: for all, for the class of heavy builds, and for some packages."""
+
+    hours: float = Field(
+        default=12.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest time that one package variant may build, in hours.",
+    )
     test_hours: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
     )
+    heavy: SomeLimits = Field(default=SomeLimits(), description="Of the packages that forge.yaml calls heavy.")
+    packages: dict[str, SomeLimits] = Field(
+        default={}, description="Of packages by name or pattern; those of later ones win."
+    )
+
+    def of(self, package: str, *, heavy: bool) -> Limits:
+        """The limits of one package."""
+        special = [self.heavy] if heavy else []
+        special += [limits for pattern, limits in self.packages.items() if fnmatchcase(package, pattern)]
+        changed = {key: value for limits in special for key, value in limits if value is not None}
+        return self.model_copy(update=changed)
+
+
+def _off(value: Any) -> Any:
+    """YAML reads ``off`` as false."""
+    return "off" if value is False else value
 
 
 class Forge(_Settings):
@@ -92,6 +131,14 @@ class Forge(_Settings):
         default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
     )
     limits: Limits = Limits()
+    isolation: Annotated[Literal["auto", "required", "off"], BeforeValidator(_off)] = Field(
+        default="auto",
+        description="Builds and tests run in a sandbox: where there is one (with a warning where not), always, or never.",
+    )
+    readable: tuple[str, ...] = Field(
+        default=(), description="Files and folders that builds in a sandbox may read besides; ~ is the home folder."
+    )
+    network: bool = Field(default=True, description="Whether build scripts may use the network.")
     rebuild: Literal["raise", "refuse"] = Field(
         default="raise",
         description="When inputs changed and the recipe's build number did not: raise the number, or refuse to build.",
@@ -191,7 +238,8 @@ def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> For
     key = ".".join(str(part) for part in location)
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
-        known = Limits.model_fields if location[:1] == ["limits"] else Forge.model_fields
+        model = Forge if len(location) == 1 else Limits if len(location) == 2 else SomeLimits
+        known = model.model_fields
         names = (field.alias or name for name, field in known.items())
         return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(names)}")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("tuple", "list")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from wvforge_dagster.build.builder import BuildFailed, BuildPlace, BuiltPackage, TestOutcome, remove_folder
+from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
 from wvforge_dagster.core.artifact import Artifact
@@ -17,6 +18,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.isolation import isolation_warning, sandbox_of
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
 from wvforge_dagster.orchestration.staging import bring
 
@@ -30,6 +32,8 @@ class Attempt:
     log: Path
     write: OnLog
     own_channels: list[str]
+    package: str
+    sandbox: Sandbox | None
     tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
 
     def place(self, name: str, channels: list[str], *, for_tests: bool = False) -> BuildPlace:
@@ -42,7 +46,8 @@ class Attempt:
             channels=(*channels, *self.own_channels, *self.forge.solve_channels),
             variant_files=self.forge.variant_files,
             platform=self.forge.forge.platform,
-            limits=self.forge.test_limits if for_tests else self.forge.build_limits,
+            limits=(self.forge.test_limits if for_tests else self.forge.build_limits)(self.package),
+            sandbox=self.sandbox,
         )
 
     def raise_failed(self) -> None:
@@ -78,11 +83,14 @@ def attempt_of(
     shown_log = log.relative_to(forge.output).as_posix()
     work = forge.work_folder(identity)
     remove_folder(work)
-    attempt = Attempt(forge, work, log, on_log, [])
+    attempt = Attempt(forge, work, log, on_log, [], identity.package, None)
     keep = False
     try:
         with log.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             attempt.write = _both(stream, on_log)
+            attempt.sandbox = sandbox_of(forge)
+            if (warning := isolation_warning(forge)) is not None:
+                attempt.write("warn", str(warning))
             _create_channels(forge)
             if column:
                 files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]

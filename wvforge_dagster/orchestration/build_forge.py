@@ -14,6 +14,7 @@ from wvforge_dagster.orchestration.evidence import derive_statuses, mend_channel
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
+from wvforge_dagster.orchestration.isolation import isolation_warning
 from wvforge_dagster.orchestration.plan import Plan, make_plan
 from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -87,13 +88,14 @@ def build_forge(
         instance: where Dagster records the runs; None for the forge's own.
 
     Raises:
-        ForgeError: if Dagster's storage or a channel's folder cannot be used.
+        ForgeError: if Dagster's storage or a channel's folder cannot be used, or builds cannot be isolated and must be.
     """
     mend_channels(forge)
     warnings = refresh(forge, [channel for _, channel in forge.targets])
     failed: dict[VariantId, str] = {}
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
+    isolation: list[ForgeError] = []
     while True:
         statuses = derive_statuses(forge)
         plan = make_plan(
@@ -112,6 +114,7 @@ def build_forge(
         tried |= unsolvable.keys()
         if not plan.reasons:
             break
+        isolation = [warning] if (warning := isolation_warning(forge)) else []
         on_plan(plan)
         force = frozenset(wanted.force)
         failed |= run_plan(
@@ -124,4 +127,4 @@ def build_forge(
         end_dead_runs(opened, forge)
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
-    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, tuple(warnings.values()))
+    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation))

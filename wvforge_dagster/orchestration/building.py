@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from wvforge_dagster.build.builder import (
@@ -19,15 +20,18 @@ from wvforge_dagster.build.builder import (
 )
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
-from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
+from wvforge_dagster.core.recipe import Output
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.staging import bring
@@ -56,7 +60,7 @@ def build_variant(
             package, place = _build(attempt, request, str(position), [siblings.url] if built else [])
             _check_sources(forge, variant, expected)
             built.append(package)
-            outcomes = _test(forge, expected, package, place, attempt.write)
+            outcomes = _test(forge, variant, expected, package, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
             if any(outcome.failure for outcome in outcomes):
                 _keep_aside(forge, variant.id, package.file)
@@ -144,7 +148,7 @@ def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, nu
         input_digest=expected.input_digest,
         parts=expected.parts,
         tests=expected.tests,
-        recorded=recorded_parts(),
+        recorded=recorded_parts(isolation_name(forge)),
         recipe_number=output.build_number,
     )
     sources = output.rendered.get("source") or []
@@ -157,16 +161,32 @@ def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, nu
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
         commits=tuple(commit.removeprefix("commit ") for commit in commits),
+        network=forge.forge.network and _wants_network(forge, output, variant),
     )
 
 
+def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) -> bool:
+    """What the recipe says of it under ``extra``."""
+    own = (output.rendered.get("extra") or {}).get(RECORD_KEY) or {}
+    wanted = own.get("network", True) if isinstance(own, Mapping) else own
+    if not isinstance(wanted, bool):
+        where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
+        raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
+    return wanted
+
+
 def _test(
-    forge: ForgeOnDisk, expected: Expected, package: BuiltPackage, place: BuildPlace, write: OnLog
+    forge: ForgeOnDisk,
+    variant: PackageVariant,
+    expected: Expected,
+    package: BuiltPackage,
+    place: BuildPlace,
+    write: OnLog,
 ) -> tuple[TestOutcome, ...]:
     tests = expected.output.rendered.get("tests") or []
     if not tests:
         return ()
-    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits), write)
+    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits(variant.id.package)), write)
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

@@ -23,6 +23,7 @@ from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
 from wvforge_dagster.orchestration.whole_files import write_whole
@@ -53,7 +54,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
         failures=read_failures(forge),
         building=held_locks(forge) - {mine},
         commits=known_commits(forge),
-        recorded=recorded_parts(),
+        recorded=recorded_parts(isolation_name(forge)),
         rebuild_on=frozenset(forge.forge.rebuild_on),
     )
 

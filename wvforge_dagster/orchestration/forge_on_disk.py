@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
-from wvforge_dagster.settings import Settings
+from wvforge_dagster.settings import Settings, cores_of_machine, jobs_side_by_side
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,21 @@ class ForgeOnDisk:
     def is_heavy(self, package: str) -> bool:
         return any(fnmatchcase(package, pattern) for pattern in self.forge.heavy)
 
-    @property
-    def build_limits(self) -> ChildLimits:
-        limits = self.forge.limits
-        return ChildLimits(limits.hours * 3600, int((limits.memory_gib or 0) * 2**30))
+    def build_limits(self, package: str) -> ChildLimits:
+        """What a build of a package may use. One that takes a whole machine is told of all its cores."""
+        heavy = self.is_heavy(package)
+        limits = self.forge.limits.of(package, heavy=heavy)
+        return ChildLimits(
+            limits.hours * 3600,
+            int((limits.memory_gib or 0) * 2**30),
+            disk=int((limits.disk_gib or 0) * 2**30),
+            cores=limits.cores or cores_of_machine() // (1 if heavy else jobs_side_by_side()) or 1,
+        )
 
-    @property
-    def test_limits(self) -> ChildLimits:
-        limits = self.forge.limits
-        return ChildLimits(limits.test_hours * 3600, int((limits.memory_gib or 0) * 2**30))
+    def test_limits(self, package: str) -> ChildLimits:
+        """What the tests of a package may use."""
+        limits = self.forge.limits.of(package, heavy=self.is_heavy(package))
+        return replace(self.build_limits(package), seconds=limits.test_hours * 3600)
 
     def recipe_path(self, package: str) -> Path:
         return self.root / self.catalog.packages[package].path

@@ -26,6 +26,7 @@ from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.isolation import sandbox_of
 from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
@@ -61,6 +62,7 @@ def make_variant(
             return Made(status.artifacts, "up to date")
         _solve_column(forge, identity, statuses)
         _refuse_if_not_ready(forge, variant, statuses)
+        _refuse_if_not_isolated(forge)
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
         try:
@@ -92,6 +94,7 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         if not status.expected or not all(item.found for item in status.expected):
             reason = f"there is nothing to test: it is {status.state} ({status.reason})"
             raise MakeFailed(Failure(FailureClass.OTHER, reason))
+        _refuse_if_not_isolated(forge)
         try:
             made = test_again(forge, variant, status, column_artifacts(forge, variant, statuses), on_log)
         except MakeFailed as failed:
@@ -155,3 +158,11 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
     if stuck or unfinished:
         others = "; ".join(f"{other} is {statuses[other].state}" for other in (*stuck, *unfinished))
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
+
+
+def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:
+    """That is no fault of the package's, and is not kept as one."""
+    try:
+        sandbox_of(forge)
+    except ForgeError as error:
+        raise MakeFailed(Failure(FailureClass.OTHER, str(error))) from None

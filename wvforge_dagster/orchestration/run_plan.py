@@ -75,7 +75,7 @@ def run_plan(
         secrets = take_secrets()
         try:
             forkserver.ensure_running()
-            arguments = (forge.root, instance, secrets)
+            arguments = (forge.root, instance, secrets, workers)
             return ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=arguments)
         finally:
             give_secrets(secrets)

@@ -23,7 +23,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
-from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings
+from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_jobs_side_by_side
 
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
@@ -40,11 +40,12 @@ class _Open:
 _open: list[_Open | str] = []
 
 
-def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str]) -> None:
+def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str], jobs: int) -> None:
     """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
     threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
     hide_from_builds()
     give_secrets(secrets)
+    set_jobs_side_by_side(jobs)
     warnings.simplefilter("ignore")
     # Ctrl-C goes to the whole group of a terminal: this process is ended by the one that started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,58 @@
+"""What a forge's builds are kept from: its sandbox, as forge.yaml and the machine allow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wvforge_dagster.build.machine import NO_SANDBOX
+from wvforge_dagster.build.sandbox import NAME, Sandbox, find_sandbox
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.forge import CONFIG_NAME
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.settings import dagster_home, private_places, user_home
+
+
+def sandbox_of(forge: ForgeOnDisk) -> Sandbox | None:
+    """The sandbox of the forge's builds and tests; None where they run without one.
+
+    Raises:
+        ForgeError: if forge.yaml requires one and there is none.
+    """
+    fault = _fault(forge)
+    if fault is not None and forge.forge.isolation == "required":
+        raise fault
+    if fault is not None or forge.forge.isolation == "off":
+        return None
+    readable = (*(forge.root / Path(name).expanduser() for name in forge.forge.readable), forge.staging.path)
+    hidden = (forge.output, dagster_home(forge.output), *private_places())
+    return Sandbox(find_sandbox(), readable, hidden=hidden, home=user_home())
+
+
+def isolation_warning(forge: ForgeOnDisk) -> ForgeError | None:
+    """What to say of builds that ought to run in a sandbox and do not.
+
+    Raises:
+        ForgeError: that very thing, if forge.yaml requires one.
+    """
+    sandbox_of(forge)
+    return _fault(forge)
+
+
+def isolation_name(forge: ForgeOnDisk) -> str:
+    """The recorded part of that name."""
+    return NO_SANDBOX if forge.forge.isolation == "off" or _fault(forge) is not None else NAME
+
+
+def _fault(forge: ForgeOnDisk) -> ForgeError | None:
+    if forge.forge.isolation == "off":
+        return None
+    try:
+        find_sandbox()
+    except OSError as error:
+        words, remedy = f"builds are not isolated from your files: {error}", f"install {NAME}"
+        if forge.forge.isolation == "required":
+            words = f"builds cannot be isolated: {error}"
+        else:
+            remedy += ", or set isolation: off"
+        return ForgeError(words, where=f"{forge.root / CONFIG_NAME}: isolation", remedy=remedy)
+    return None
