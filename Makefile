@@ -22,7 +22,7 @@ dev: .venv/ready
 test: .venv/tests-ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/run_all.py
 
-## What is checked in about two minutes.
+## What is checked in some minutes.
 fast: .venv/tests-ready lint
 	$(BIN)/pytest -q -m "not integration" -n 2
 
