@@ -18,22 +18,37 @@ class Process:
 
     pid: int
     parent: int
+    session: int
     started: int
     command: str
 
     @property
     def is_alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
+        return self._state not in ("", "Z")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to stop, and did, or has ended."""
+        return self._state in ("", "Z", "T")
+
+    @property
+    def _state(self) -> str:
+        """The kernel's letter; none if it has ended."""
         try:
             fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
-            return False
-        return fields[0] != "Z" and int(fields[19]) == self.started
+            return ""
+        return fields[0] if int(fields[19]) == self.started else ""
 
     def kill(self) -> None:
         """``kill -9``."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
 
 
 def processes() -> list[Process]:
@@ -45,18 +60,18 @@ def processes() -> list[Process]:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
                 if fields[0] != "Z":
-                    found.append(Process(int(folder.name), int(fields[1]), int(fields[19]), command))
+                    found.append(Process(int(folder.name), int(fields[1]), int(fields[3]), int(fields[19]), command))
     return found
 
 
 def processes_with(mark: str) -> list[Process]:
-    """The processes that have `mark` in their command or their environment, without this one and its parents."""
+    """The processes that have `mark` in their command, working directory or environment, without this one and its parents."""
     found = []
     own = {process.pid for process in ancestors(os.getpid())} | {os.getpid()}
     for process in processes():
         if process.pid in own:
             continue
-        if mark in process.command or mark in _environment(process):
+        if mark in process.command or mark in _folder(process) or mark in _environment(process):
             found.append(process)
     return found
 
@@ -119,6 +134,13 @@ def _within(seconds: float, remaining: Callable[[], list[Process]]) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def _folder(process: Process) -> str:
+    try:
+        return str(Path(f"/proc/{process.pid}/cwd").readlink())
+    except OSError:
+        return ""
 
 
 def _environment(process: Process) -> str:
