@@ -16,9 +16,11 @@ from servers.moto_server import S3Relay
 from channels.conftest import AWS, Samples
 from channels.packages import make_package
 from wvforge_dagster.channels.credentials import AwsKeys, Credentials, read_credentials
+from wvforge_dagster.channels.opening import open_channel as open_target
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.s3_turns import NAME, turn
+from wvforge_dagster.channels.targets import FileTarget, S3Target
 from wvforge_dagster.core.errors import ForgeError
 
 Open = Callable[..., S3Channel]
@@ -264,8 +266,10 @@ def test_no_keys_at_all_is_an_error_that_says_where_they_come_from(s3: Open, sam
 
 
 def test_half_a_pair_of_keys_is_an_error() -> None:
+    half = read_credentials({"AWS_ACCESS_KEY_ID": "x"})
     with pytest.raises(ForgeError, match="AWS_SECRET_ACCESS_KEY: is not set, but its other half is"):
-        read_credentials({"AWS_ACCESS_KEY_ID": "x"})
+        open_target(S3Target(s3="bucket"), Path(), half)
+    open_target(FileTarget(file="out"), Path(), half)
 
 
 def test_keys_are_never_shown(relay: S3Relay, s3: Open, samples: Samples) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from small_forge import SmallForge
 
-from orchestration.making import make, make_and_publish, publish, staged, why_not_made
+from orchestration.making import make, make_and_publish, publish, reaching_out, staged, why_not_made
 from wvforge_dagster.build.builder import TestOutcome as Outcome
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.failure import FailureClass
@@ -192,6 +192,7 @@ def test_checks_alone_that_fail_are_reported_and_fail_the_run(
 def test_checks_that_fail_on_a_package_that_is_up_to_date_leave_it_so(
     small_forge: SmallForge, instance: dg.DagsterInstance
 ) -> None:
+    reaching_out(small_forge)
     gone = small_forge.root / "there"
     gone.touch()
     small_forge.package("a", test=f"test -f {gone}")

@@ -59,6 +59,7 @@ class Credentials:
         prefix_api_key: a prefix.dev API key. Never shown: the representation leaves it out, and the other keys as well.
         auth_file: a rattler auth file, a JSON object from hosts (``*.prefix.dev``) to credentials.
         quetz_server, artifactory_server: addresses of the servers that the keys of these kinds are for.
+        half_of_aws: the variable that is missing, where only one of a pair of AWS keys is set.
     """
 
     prefix_api_key: str | None = field(default=None, repr=False)
@@ -70,6 +71,7 @@ class Credentials:
     quetz_server: str | None = None
     artifactory_server: str | None = None
     aws: AwsKeys | None = None
+    half_of_aws: str | None = None
 
     def api_key_for(self, url: str, kind: str = "prefix") -> str | None:
         """The API key of a kind, for that kind's own servers and for servers on this machine only.
@@ -149,6 +151,15 @@ class Credentials:
             "cloudsmith": self.cloudsmith_api_key,
         }.get(kind)
 
+    def refuse_half_of_aws(self) -> None:
+        """To be called where S3 is used: other forges need not care.
+
+        Raises:
+            ForgeError: naming the variable of the pair that is missing.
+        """
+        if self.half_of_aws is not None:
+            raise ForgeError("is not set, but its other half is", where=self.half_of_aws, remedy="set both or none")
+
     def _secrets(self) -> list[str]:
         found = [key for kind in KEY_VARIABLES if (key := self._key(kind))]
         if self.cloudsmith_api_key:
@@ -170,13 +181,10 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
     Empty values count as unset.
 
     Raises:
-        ForgeError: if a key holds a line break or another character that no header can carry, or half of a pair is missing.
+        ForgeError: if a key holds a line break or another character that no header can carry.
     """
     found = {name: _one_word(environ, name) for name in (*KEY_VARIABLES.values(), *AWS_VARIABLES)}
     key_id, secret, token = (found[name] for name in AWS_VARIABLES)
-    if bool(key_id) != bool(secret):
-        missing = AWS_VARIABLES[1 if key_id else 0]
-        raise ForgeError("is not set, but its other half is", where=missing, remedy="set both or none")
     auth_file = environ.get("RATTLER_AUTH_FILE", "")
     return Credentials(
         prefix_api_key=found["PREFIX_API_KEY"],
@@ -188,6 +196,7 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
         quetz_server=environ.get("QUETZ_SERVER_URL") or None,
         artifactory_server=environ.get("ARTIFACTORY_SERVER_URL") or None,
         aws=AwsKeys(key_id, secret, token) if key_id and secret else None,
+        half_of_aws=AWS_VARIABLES[1 if key_id else 0] if bool(key_id) != bool(secret) else None,
     )
 
 

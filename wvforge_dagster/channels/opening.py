@@ -32,6 +32,9 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
     Args:
         root: the folder of the forge, which relative paths are relative to.
         platform: the platform of the forge; its packages and ``noarch`` are what remote channels are asked for.
+
+    Raises:
+        ForgeError: if the credentials for this kind cannot be what was meant.
     """
     subdirs = tuple(dict.fromkeys(("noarch", platform)))
     match target:
@@ -40,6 +43,7 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
         case PrefixTarget():
             return PrefixChannel(url=target.url, channel=target.prefix, subdirs=subdirs, credentials=credentials)
         case S3Target():
+            credentials.refuse_half_of_aws()
             bucket, _, prefix = target.s3.partition("/")
             place = S3Place(bucket, prefix, target.endpoint_url, target.region, target.force_path_style)
             return S3Channel(place, subdirs=subdirs, credentials=credentials)
