@@ -60,9 +60,15 @@ def test_a_longer_name_that_ends_like_the_revision_is_another_one(repository: Gi
         ask(repository, "tags/old")
 
 
-@pytest.mark.parametrize("commit", ["0123abc", "0123456789" * 4])
-def test_a_commit_is_itself_and_nobody_is_asked(tmp_path: Path, commit: str) -> None:
+def test_a_commit_is_itself_and_nobody_is_asked(tmp_path: Path) -> None:
+    commit = "0123456789" * 4
     assert resolve_commit({"git": (tmp_path / "gone").as_uri(), "rev": commit}, tmp_path, {}) == commit
+
+
+def test_digits_are_a_tag_where_there_is_one_and_an_abbreviated_commit_elsewhere(repository: GitRepository) -> None:
+    repository.git("tag", "20240501")
+    assert len(ask(repository, "20240501")) == 40
+    assert ask(repository, "0123abc") == "0123abc"
 
 
 def test_an_unknown_revision_is_named_with_its_repository(repository: GitRepository) -> None:

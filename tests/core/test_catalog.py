@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,3 +204,10 @@ def test_a_requirement_of_an_output_is_one_of_its_recipe() -> None:
     made = catalog(recipe("m", output("lib"), output("tool")), recipe("a", host=["tool"]))
     assert made.packages["a"].needs == (("m", ("host",)),)
     assert made.provider["tool"] == "m"
+
+
+def test_two_columns_that_would_be_one_file_are_a_fault_of_the_recipe() -> None:
+    outputs = [replace(output("a", variant={"python": python}), build_string="custom") for python in ("3.11", "3.12")]
+    made = catalog(recipe("a", *outputs), recipe("b"))
+    assert "build.string: 'custom' is the same in several columns" in str(made.packages["a"].fault)
+    assert made.packages["b"].fault is None

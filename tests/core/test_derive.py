@@ -368,3 +368,34 @@ def test_packages_that_carry_no_record_are_nobodys() -> None:
     world.build_all()
     world.staged = [type(item)(**{**vars(item), "record": None}) for item in world.staged]
     assert world.states() == {"a": "missing", "b": "missing", "c": "missing"}
+
+
+def test_a_package_of_a_variant_that_was_taken_back_hides_the_older_one() -> None:
+    def compiled(compiler: str, number: int = 0) -> Recipe:
+        return recipe("a", output("a", variant={"c_compiler_version": compiler}, number=number))
+
+    world = World(compiled("13"))
+    world.build("a")
+    world.edit(compiled("14"))
+    world.build("a")
+    world.edit(compiled("13"))
+    assert world.state("a") == "stale"
+    world.build("a")
+    assert world.state("a") == "published"
+
+
+def test_a_sibling_output_that_is_not_used_makes_nothing_stale() -> None:
+    def library(tools: str) -> Recipe:
+        return recipe("m", output("lib"), output("tools", script=tools))
+
+    world = World(library("true"), recipe("b", host=["lib"]))
+    world.build_all()
+    world.edit(library("make"))
+    for item in list(world.staged):
+        if item.name == "lib":
+            world.published.add((item.filename, item.sha256))
+    lib = next(item.content for item in world.staged if item.name == "lib")
+    for expected in world.status("m").expected:
+        assert expected.output.name in ("lib", "tools")
+    world.build("m", content=lib)
+    assert world.state("b") == "published"

@@ -35,7 +35,7 @@ def output(
     return Output(
         name=name,
         version="1.0",
-        build_string=f"h0_{number}",
+        build_string=f"h{digest(sorted((variant or {}).items()))[:7]}_{number}",
         build_number=number,
         noarch=noarch,
         variant=tuple(sorted((variant or {}).items())),

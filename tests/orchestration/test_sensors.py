@@ -236,7 +236,7 @@ def test_what_a_run_made_and_was_removed_since_is_asked_for_again_after_a_while(
     watched.load()
     watched.queue(watched.asked()[0], dg.DagsterRunStatus.SUCCESS)
     assert "asked for already" in watched.skipped()
-    monkeypatch.setattr(sensors, "SUCCESS_SECONDS", -1.0)
+    monkeypatch.setattr(sensors, "SETTLED_SECONDS", -1.0)
     assert packages(watched.asked()) == [["low", "high"]]
 
 

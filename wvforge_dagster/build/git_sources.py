@@ -26,7 +26,7 @@ def resolve_commit(source: Mapping[str, Any], recipe_folder: Path, environment: 
         ForgeError: if the server cannot be asked, or has no such revision.
     """
     url, revision = str(source["git"]), str(source.get("rev") or "HEAD")
-    if re.fullmatch(r"[0-9a-f]{7,40}", revision):
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
     where = f"source {git_source_key(source)}"
     if shutil.which("git") is None:
@@ -56,4 +56,7 @@ def resolve_commit(source: Mapping[str, Any], recipe_folder: Path, environment: 
         commit = found.get(f"{name}^{{}}") or found.get(name)
         if commit is not None:
             return commit
+    if re.fullmatch(r"[0-9a-f]{7,39}", revision):
+        # No tag and no branch: a commit, abbreviated.
+        return revision
     raise ForgeError("there is no such revision", where=where, remedy="mend the tag or branch in the recipe")

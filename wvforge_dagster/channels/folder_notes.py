@@ -25,16 +25,16 @@ def read_notes(channel: Path, entry: ChannelEntry) -> tuple[dict[str, Any], ...]
 
 
 def add_notes(channel: Path, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
-    """Append those that are not there yet; whole or not at all. Only under the channel's lock."""
+    """Append them, the newest last, also one that is there already; whole or not at all. Only under the channel's lock."""
     there = read_notes(channel, entry)
-    new = [note for note in notes if note not in there]
-    if not new:
+    wanted = [*(note for note in there if note not in notes), *notes]
+    if wanted == list(there):
         return
     path = _path(channel, entry)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".wvforge-", suffix=".part")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         os.fchmod(stream.fileno(), 0o644)
-        json.dump({"sha256": entry.sha256, "notes": [*there, *new]}, stream)
+        json.dump({"sha256": entry.sha256, "notes": wanted}, stream)
         stream.flush()
         os.fsync(stream.fileno())
     Path(name).replace(path)

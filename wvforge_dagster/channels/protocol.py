@@ -71,7 +71,10 @@ class Channel(Protocol):
         """What was added to a listed package with `add_notes`, the oldest first; none where a kind has no place for notes."""
 
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
-        """Keep notes (values of JSON) beside a listed package. Those that are there are left; a kind may have no place."""
+        """Keep notes (values of JSON) beside a listed package, the newest last; one that is there already becomes the newest.
+
+        A kind may have no place for them.
+        """
 
     def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
         """Put packages into the channel and return them as read back from its repodata, in the same order.

@@ -123,9 +123,9 @@ class S3Channel:
         for _ in range(20):
             before = self._store.read(_notes_name(entry))
             there = _notes_in(before, entry)
-            new = [note for note in notes if note not in there]
-            content = json.dumps({"sha256": entry.sha256, "notes": [*there, *new]}).encode()
-            if not new or self._store.put(_notes_name(entry), content, instead_of=before):
+            wanted = [*(note for note in there if note not in notes), *notes]
+            content = json.dumps({"sha256": entry.sha256, "notes": wanted}).encode()
+            if wanted == list(there) or self._store.put(_notes_name(entry), content, instead_of=before):
                 return
         raise ForgeError(f"the notes on {entry.filename} were not written: others write there", where=self.label)
 

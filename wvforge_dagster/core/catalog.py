@@ -164,10 +164,25 @@ def _packages(
         elif isinstance(recipe, BrokenRecipe):
             packages[recipe.name] = Package(recipe.name, recipe.path, None, recipe.reason, Dimensions())
         else:
+            same = _same_files(recipe)
             used = {name for output in recipe.outputs for name in dimension_values(output.variant)}
-            packages[recipe.name] = Package(recipe.name, recipe.path, recipe, None, dimensions.only(used))
+            packages[recipe.name] = Package(recipe.name, recipe.path, recipe, same, dimensions.only(used))
         provider.update(dict.fromkeys(names, recipe.name))
     return packages, provider
+
+
+def _same_files(recipe: Recipe) -> str | None:
+    """A fault, if two variants of a recipe would be files of one name."""
+    seen: dict[tuple[str, str, str], Output] = {}
+    for output in recipe.outputs:
+        if output.skip is None and output.build_string:
+            twin = seen.setdefault((output.name, output.version, output.build_string), output)
+            if dimension_values(twin.variant) != dimension_values(output.variant):
+                return (
+                    f"{recipe.path}: build.string: {output.build_string!r} is the same in several columns; "
+                    "add ${{ hash }} to it"
+                )
+    return None
 
 
 def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

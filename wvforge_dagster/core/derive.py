@@ -12,7 +12,7 @@ from wvforge_dagster.core.columns import KEY_OF_DIMENSION
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.expected import Shelf, find_expected, make_shelf, unlike
-from wvforge_dagster.core.failure import FailureClass
+from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status, state_of_failure
 
 
@@ -58,7 +58,7 @@ def _status(
         if built:
             return Status(identity, State.WAITING, f"builds against {names}, to be rebuilt first")
         return Status(identity, State.MISSING, f"{_why_missing(variant, catalog, shelf)}; builds against {names}")
-    expected = find_expected(variant, evidence, shelf, statuses)
+    expected = find_expected(variant, catalog, evidence, shelf, statuses)
     good = all(item.found for item in expected)
     if good and all(item.tested for item in expected):
         return _published(identity, expected, evidence)
@@ -157,9 +157,15 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
         return Status(identity, State.PUBLISHED, "up to date", expected, holding, goes_to=targets)
     failure = evidence.failures.get(identity)
     why = f"not yet in {', '.join(lacking)}"
-    if failure is not None and failure.failure_class is FailureClass.UPLOAD:
+    status = Status(identity, State.STAGED, why, expected, holding, goes_to=targets)
+    if failure is not None and is_failed_upload(failure, status):
         why = f"not published: {failure.reason}"
     return Status(identity, State.STAGED, why, expected, holding, goes_to=targets)
+
+
+def is_failed_upload(failure: Failure, status: Status) -> bool:
+    """Whether a failure is that of the upload of what is staged now."""
+    return failure.failure_class is FailureClass.UPLOAD and failure.input_digest == status.input_digest
 
 
 def _want(variant: PackageVariant, catalog: Catalog, evidence: Evidence, statuses: Mapping[VariantId, Status]) -> str:

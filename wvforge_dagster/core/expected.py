@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from wvforge_dagster.core.artifact import Artifact, Record
-from wvforge_dagster.core.catalog import BUILD_SECTIONS, PackageVariant, VariantId
+from wvforge_dagster.core.catalog import BUILD_SECTIONS, Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key, input_digest, input_parts, parts_of_tests
@@ -48,7 +48,11 @@ def make_shelf(evidence: Evidence) -> Shelf:
 
 
 def find_expected(
-    variant: PackageVariant, evidence: Evidence, shelf: Shelf, statuses: Mapping[VariantId, Status]
+    variant: PackageVariant,
+    catalog: Catalog,
+    evidence: Evidence,
+    shelf: Shelf,
+    statuses: Mapping[VariantId, Status],
 ) -> tuple[Expected, ...]:
     """One for each output, in dependency order. The status of everything that `variant` builds against is known."""
     files = evidence.files[variant.id.package]
@@ -56,13 +60,11 @@ def find_expected(
     runs_with = contents_of((other for other in variant.runs_with if statuses[other].is_settled), statuses)
     siblings: dict[str, str] = {}
     found: list[Expected] = []
-    direct = {name for output in variant.outputs for name in output.requires(*BUILD_SECTIONS)}
+    current = {output.variant for output in variant.outputs}
     for output in variant.outputs:
         required = output.requires(*BUILD_SECTIONS)
-        # What comes along in its environments, because a package that it requires runs with it, is an input as well.
-        local = {
-            name: value for name, value in contents.items() if _bare(name) in required or _bare(name) not in direct
-        }
+        there = _in_environments(required, variant, catalog)
+        local = {name: value for name, value in contents.items() if _bare(name) in there}
         local |= {name: value for name, value in siblings.items() if name in required}
         candidates = shelf.of_output.get((variant.id.package, variant.id.partition, output.name), ())
         mine = [item for item in candidates if item.record and item.record.parts.get("variant") == dict(output.variant)]
@@ -77,7 +79,8 @@ def find_expected(
         value = input_digest(parts, recipe_digest=output.binding_digest)
         siblings[output.name] = f"{output.version} inputs:{value}"
         tests = parts_of_tests(output, runs_with)
-        rivals = _rivals(mine, shelf, evidence.targets.get(variant.id.package, ()))
+        others = [item for item in candidates if item not in mine and not _is_of(item, current)]
+        rivals = _rivals(mine, others, evidence, evidence.targets.get(variant.id.package, ()), shelf)
         good = [item for item in rivals if any(_holds(record, value, evidence) for record in item.records)]
         best = max(good, key=lambda item: item.build_number, default=None)
         found.append(Expected(output, parts, value, tests, best, _passed(best, tests), last, rivals))
@@ -112,13 +115,49 @@ def commits_of(output: Output, evidence: Evidence, last: Artifact | None) -> dic
     return found
 
 
-def _rivals(mine: list[Artifact], shelf: Shelf, targets: tuple[str, ...]) -> tuple[Artifact, ...]:
-    """The packages that a solver can get: no target holds another file of that name, or one with a higher build number."""
+def _in_environments(required: Iterable[str], variant: PackageVariant, catalog: Catalog) -> set[str]:
+    """Names of the forge's packages in an output's build and host environments: those that it requires, and those that come
+    along because a required one runs with them."""
+    outputs: dict[str, list[Output]] = {}
+    for other in variant.builds_against:
+        for output in catalog.variants[other].outputs:
+            outputs.setdefault(output.name, []).append(output)
+    found = set(required)
+    queue = list(found)
+    while queue:
+        for output in outputs.get(queue.pop(), ()):
+            new = output.requires("run") - found
+            found |= new
+            queue += new
+    return found
+
+
+def _is_of(item: Artifact, variants: Set[tuple[tuple[str, str], ...]]) -> bool:
+    """Whether a package is of one of these variants."""
+    variant = item.record.parts.get("variant") if item.record else None
+    return tuple(sorted((variant or {}).items())) in variants
+
+
+def _rivals(
+    mine: list[Artifact], others: list[Artifact], evidence: Evidence, targets: tuple[str, ...], shelf: Shelf
+) -> tuple[Artifact, ...]:
+    """The packages that a solver can get: no target holds another file of that name, or one that solvers prefer.
+
+    Args:
+        others: packages of the same output and partition, of variants that the recipe does not have any more.
+    """
 
     def is_shadowed(item: Artifact, target: str) -> bool:
         if shelf.sha256.get(target, {}).get(item.filename, item.sha256) != item.sha256:
             return True
-        return shelf.highest.get(target, {}).get(Listed.of(item).series, -1) > item.build_number
+        if shelf.highest.get(target, {}).get(Listed.of(item).series, -1) > item.build_number:
+            return True
+        return any(
+            other.version == item.version
+            and (other.build_number, other.built) > (item.build_number, item.built)
+            and Listed.of(other) in evidence.published.get(target, ())
+            for other in others
+        )
 
     return tuple(item for item in mine if not any(is_shadowed(item, target) for target in targets))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from wvforge_dagster.build.inspect import read_environments
 from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
@@ -17,6 +16,7 @@ from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
 from wvforge_dagster.orchestration.evidence import recipe_files
+from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
@@ -228,10 +228,7 @@ def op_name(prefix: str, name: str, catalog: Catalog) -> str:
 
 
 def _materialization(forge: ForgeOnDisk, package: Package, made: Made) -> dg.MaterializeResult[Any]:
-    environments = {
-        artifact.filename: read_environments(forge.output / "staging" / artifact.subdir / artifact.filename)
-        for artifact in made.artifacts
-    }
+    environments = {artifact.filename: environments_of(forge, artifact) for artifact in made.artifacts}
     return dg.MaterializeResult(
         asset_key=package_key(package.name),
         metadata=made_metadata(made, environments),

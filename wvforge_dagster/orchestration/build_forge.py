@@ -20,6 +20,7 @@ from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.run_plan import OnEvent, run_plan
 from wvforge_dagster.orchestration.solve_first import solve_first
+from wvforge_dagster.orchestration.staging import share_all_notes
 from wvforge_dagster.settings import dagster_home
 
 
@@ -123,6 +124,8 @@ def build_forge(
         tried |= plan.reasons.keys()
     refresh(forge, [channel for _, channel in forge.targets])
     statuses = derive_statuses(forge)
+    if wanted.publish:
+        share_all_notes(forge, statuses.values())
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
         end_dead_runs(opened, forge)
         record_up_to_date(opened, statuses.values())

@@ -94,12 +94,16 @@ def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
     return frozenset(entry.filename for listing in listings for entry in listing)
 
 
-def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]) -> None:
-    """Read what the forge's own packages in a channel say of themselves, unless that is known."""
+def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]) -> ForgeError | None:
+    """Read what the forge's own packages in a channel say of themselves, unless that is known. Returns the last fault."""
+    fault = None
     for entry in entries:
         if entry.name in forge.catalog.provider:
-            with contextlib.suppress(ForgeError):
+            try:
                 inspect_entry(forge, channel, entry, ask=True)
+            except ForgeError as error:
+                fault = error
+    return fault
 
 
 def inspect_entry(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, *, ask: bool) -> Artifact | None:
@@ -141,7 +145,8 @@ def _artifacts(
                 if artifact is not None and artifact.record is not None:
                     key = (entry.subdir, entry.filename, entry.sha256)
                     there = found.get(key, artifact)
-                    notes = there.notes + tuple(note for note in artifact.notes if note not in there.notes)
+                    # Staging comes first, and its notes are the newest.
+                    notes = tuple(note for note in artifact.notes if note not in there.notes) + there.notes
                     found[key] = replace(there, notes=notes) if notes != there.notes else there
     return tuple(found.values())
 

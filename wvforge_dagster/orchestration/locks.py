@@ -14,8 +14,15 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_f
 
 @contextmanager
 def variant_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
-    """Hold the lock of a package variant: one build or upload of it at a time. Waits for one that is under way elsewhere."""
+    """Hold the lock of a package variant: one build of it at a time. Waits for one that is under way elsewhere."""
     with _exclusive(_path(forge, identity)):
+        yield
+
+
+@contextmanager
+def upload_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
+    """Hold this while a package variant is uploaded: one upload of it at a time. It does not count as being built."""
+    with _exclusive(_path(forge, identity).with_suffix(".upload")):
         yield
 
 

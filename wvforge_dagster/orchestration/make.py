@@ -66,7 +66,8 @@ def make_variant(
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
         try:
-            if status.tests_only and not force:
+            if not force and status.expected and all(item.found for item in status.expected):
+                # Also after tests alone failed: the file is good, and only they have to run again.
                 made = test_again(forge, variant, status, column, on_log)
             else:
                 with whole_machine(forge) if forge.is_heavy(identity.package) else nullcontext():

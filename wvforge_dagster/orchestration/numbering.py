@@ -35,9 +35,11 @@ def build_number(forge: ForgeOnDisk, variant: PackageVariant, status: Status) ->
     wanted = max(output.build_number for output in outputs)
     number = free_number(wanted, taken)
     if number != wanted and forge.forge.rebuild == "refuse":
+        lacking = any(not output.build_string.endswith(f"_{output.build_number}") for output in outputs)
+        ending = ", and end build.string with _${{ build_number }}" if lacking else ""
         raise ForgeError(
             f"build.number {wanted} is taken by a package from other inputs, and forge.yaml has rebuild: refuse",
             where=forge.catalog.packages[variant.id.package].path,
-            remedy=f"set build.number to {number}",
+            remedy=f"set build.number to {number}{ending}",
         )
     return number

@@ -14,7 +14,7 @@ from wvforge_dagster.core.state import UP_TO_DATE, State
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.locks import variant_lock
+from wvforge_dagster.orchestration.locks import upload_lock
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.staging import bring, share_notes
 
@@ -35,7 +35,7 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
     Raises:
         ForgeError: if it is not staged, or a target refused it; then the status names that target.
     """
-    with variant_lock(forge, identity):
+    with upload_lock(forge, identity):
         return _publish(forge, identity)
 
 

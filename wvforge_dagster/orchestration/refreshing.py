@@ -26,7 +26,9 @@ def refresh(forge: ForgeOnDisk, channels: Iterable[Channel]) -> Mapping[str, For
         except ForgeError as fault:
             faults[channel.label] = fault
             continue
-        learn(forge, channel, entries)
+        unread = learn(forge, channel, entries)
+        if unread is not None:
+            faults[channel.label] = unread
     return faults
 
 

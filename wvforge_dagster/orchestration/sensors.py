@@ -31,8 +31,12 @@ REQUEST_TAG = "wvforge/request"
 CHANGED = "changed recipe"
 INTERVAL_SECONDS = 30
 SETTLED_RUNS = 200
-SUCCESS_SECONDS = 600.0
-"""How long a run that succeeded and changed nothing keeps the same from being asked for again."""
+SETTLED_SECONDS = 600.0
+"""How long a run that ended keeps what it was to make from being asked for again.
+
+What failed is in the state `failed` and not asked for in any case; what was skipped behind it may be possible by now, and what
+succeeded may have been removed from the channels since. Only what somebody cancelled is left until its inputs change.
+"""
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -130,14 +134,14 @@ def _packages_of(run: dg.DagsterRun, instance: dg.DagsterInstance, catalog: Cata
 def settled_wants(instance: dg.DagsterInstance) -> Mapping[VariantId, str]:
     """For each package variant, the want of the last run that this sensor asked for, whether it failed or is to be waited for.
 
-    A run that succeeded long ago settles nothing: what it made may have been removed from the channels since.
+    One that ended long ago settles nothing: see `SETTLED_SECONDS`.
     """
     found: dict[VariantId, str] = {}
     records = instance.get_run_records(dg.RunsFilter(tags={REQUEST_TAG: CHANGED}), limit=SETTLED_RUNS)
     for record in records:
         run = record.dagster_run
         age = time.time() - (record.end_time or time.time())
-        old = run.status == dg.DagsterRunStatus.SUCCESS and age > SUCCESS_SECONDS
+        old = run.is_finished and run.status != dg.DagsterRunStatus.CANCELED and age > SETTLED_SECONDS
         partition = run.tags.get("dagster/partition", "")
         for name, want in _wants_of(run).items():
             found.setdefault(VariantId(name, partition), "" if old else want)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import channel_entries
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
@@ -57,6 +59,20 @@ def share_notes(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelE
         entry = there.get((staged.subdir, staged.filename, staged.sha256))
         if entry is not None:
             channel.add_notes(entry, forge.staging.notes(staged))
+
+
+def share_all_notes(forge: ForgeOnDisk, statuses: Iterable[Status]) -> None:
+    """`share_notes` for everything that is published, in the local channels: an upload may not have followed a note.
+
+    A channel that cannot be written is passed over: it is a fault of its uploads.
+    """
+    noted = [artifact for status in statuses if status.channels for artifact in status.artifacts if artifact.notes]
+    staged = _by_file(channel_entries(forge, forge.staging)) if noted else {}
+    entries = [staged[_key(artifact)] for artifact in noted if _key(artifact) in staged]
+    for _, channel in forge.targets if entries else ():
+        if channel.is_local:
+            with suppress(ForgeError):
+                share_notes(forge, channel, entries)
 
 
 def _key(item: Artifact | ChannelEntry) -> tuple[str, str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from wvforge_dagster.core.catalog import Catalog, VariantId
-from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.derive import is_failed_upload
+from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import TO_BUILD, State, Status
 
 REQUESTED = frozenset({State.STALE, State.MISSING, State.WAITING, State.STAGED})
@@ -68,7 +69,7 @@ def requests(
 
 def _is_to_be_made(status: Status, failure: Failure | None) -> bool:
     if status.state is State.STAGED:
-        failed = failure is not None and failure.failure_class is FailureClass.UPLOAD
+        failed = failure is not None and is_failed_upload(failure, status)
         return bool(status.goes_to) and not failed
     return status.state in REQUESTED
 
