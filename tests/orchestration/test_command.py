@@ -184,7 +184,7 @@ def test_a_nightly_run_rebuilds_what_changed_upstream_and_what_builds_against_it
     done = run(small_forge, "nightly")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "rebuild a: host header: 1.0 " in done.stdout
-    assert "unsolvable: late: " in done.stderr
+    assert "unsolvable (solve): late: " in done.stderr
     assert "not-yet" in done.stderr
     assert small_forge.states() == {"a": "published", "b": "published", "late": "unsolvable"}
     assert payload(small_forge, "a") == "header 2.0"
