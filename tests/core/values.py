@@ -35,7 +35,7 @@ def output(
     return Output(
         name=name,
         version="1.0",
-        build_string=f"h{digest(sorted((variant or {}).items()))[:7]}_{number}",
+        build_string=f"h{digest(sorted(variant.items()))[:7] if variant else 0}_{number}",
         build_number=number,
         noarch=noarch,
         variant=tuple(sorted((variant or {}).items())),
