@@ -149,7 +149,7 @@ def _dagster(built: Built) -> Iterator[str]:
 def _more_to_build(built: Built) -> Iterator[str]:
     before = _logs(built.forge.root)
     again = run("wvforge", "--forge", str(built.forge.root), "build", seconds=900)
-    if again.returncode != 0 or "building" in again.stdout or _logs(built.forge.root) != before:
+    if again.returncode != 0 or "making " in again.stdout or _logs(built.forge.root) != before:
         yield again.stdout[-1500:]
 
 

@@ -78,7 +78,7 @@ class Build:
     @property
     def moment(self) -> str:
         """What it is at, as far as it said."""
-        starts = re.findall(r"^building ", self.text, re.MULTILINE)
+        starts = re.findall(r"^making ", self.text, re.MULTILINE)
         ends = re.findall(r"^(?:done|FAILED) ", self.text, re.MULTILINE)
         if len(starts) > len(ends):
             return "while it built"

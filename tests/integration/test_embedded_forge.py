@@ -25,7 +25,7 @@ def test_a_second_build_finds_nothing_to_do(embedded_forge: Path) -> None:
     before = statuses(embedded_forge)
     again = run("wvforge", "--forge", str(embedded_forge), "build")
     assert again.returncode == 0
-    assert "building" not in again.stdout
+    assert "making " not in again.stdout
     assert statuses(embedded_forge) == before
 
 
