@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from servers.folder_reader import read_over_http
 
 from integration.commands import run, statuses
 from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.evidence import derive_statuses, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
@@ -102,7 +103,7 @@ def _untrue_indexes(built: Built) -> Iterator[str]:
 
 
 def _built_twice(built: Built) -> Iterator[str]:
-    """By file, by number, and by log: what lay in staging after some build has no log of a later one."""
+    """By file, by number, and by log: what lay in staging after a build was not built by a later one; tests may run again."""
     staged = _files(built.forge.staging.path)
     known: set[str] = set()
     for status in built.statuses:
@@ -112,12 +113,13 @@ def _built_twice(built: Built) -> Iterator[str]:
             wanted = artifact.record.recipe_number if artifact.record else 0
             if artifact.build_number != wanted:
                 yield f"{artifact.filename} has the number {artifact.build_number}, and its recipe {wanted}"
+        builds = _builds(built.forge.log_folder(status.id), status.artifacts)
+        if status.artifacts and not builds:
+            yield f"{status.id} has no log that says it was built: what says that now?"
         for after, packages in enumerate(built.history.packages):
             if files and files <= packages.keys():
-                folder = built.forge.log_folder(status.id)
-                for log in sorted(_logs(built.forge.root) - built.history.logs[after]):
-                    if log.parent == folder:
-                        yield f"{status.id} lay in staging after build {after + 1}, and was built again: {log.name}"
+                for log in sorted(builds - built.history.logs[after]):
+                    yield f"{status.id} lay in staging after build {after + 1}, and was built again: {log.name}"
                 break
     for name in sorted(staged.keys() - known):
         yield f"{name} is no package variant's"
@@ -210,6 +212,16 @@ def _listed(channel: Path) -> dict[str, tuple[str, int]]:
         for section in ("packages", "packages.conda")
         for name, entry in json.loads(index.read_text(encoding="utf-8")).get(section, {}).items()
     }
+
+
+def _builds(folder: Path, artifacts: Iterable[Artifact]) -> set[Path]:
+    """The logs of builds of these packages, also of most that did not end.
+
+    Where only tests ran, the engine built a package of another name.
+    """
+    names = "|".join(re.escape(f"{artifact.name}-{artifact.version}-") for artifact in artifacts)
+    said = re.compile(rf"^(?:Finalized run dependencies \(|Archive written to '.*/)(?:{names})", re.MULTILINE)
+    return {log for log in folder.glob("*.log") if names and said.search(log.read_text(encoding="utf-8"))}
 
 
 def _logs(forge: Path) -> frozenset[Path]:
