@@ -18,7 +18,7 @@ from wvforge_dagster.channels.folder_index import half_written
 pytestmark = pytest.mark.integration
 
 SEEDS = (11, 12)
-START_SECONDS, LONGEST_SECONDS = 4.0, 3.0
+START_SECONDS, LONGEST_SECONDS = 3.0, 2.0
 
 TWO_OUTPUTS = """\
 recipe: {name: two, version: "1.0"}
@@ -44,11 +44,11 @@ def _slow_forge(root: Path) -> SmallForge:
 
 
 def _kill_ten(forge: SmallForge, seed: int, folder: Path) -> History:
-    """Kill ten builds at random moments, most of them while a package is built; then one is let alone."""
+    """Kill ten builds at random moments, about half of them while a package is built; then one is let alone."""
     random, history = Random(seed), History()
     for number in range(1, 11):
         says = folder / f"{seed}-{number}.txt"
-        in_a_build = random.random() < 0.6
+        in_a_build = random.random() < 0.5
         seconds = LONGEST_SECONDS if in_a_build else START_SECONDS
         ended = kill_one(forge.root, says, random, seconds, in_a_build=in_a_build)
         assert not ended.faults, f"seed {seed}, build {number}: {ended}"
@@ -107,6 +107,8 @@ MOMENTS = {
 
 def test_a_build_killed_where_something_is_half_done_is_gone_on_with(tmp_path: Path) -> None:
     forge = make_small_forge(tmp_path / "forge")
+    for package in ("cu-c", "top"):
+        forge.recipe(package).unlink()
     output, history = forge.root / "output", History()
     for what, (happens, still) in MOMENTS.items():
         build = Build(forge.root, tmp_path / "says.txt")
