@@ -257,7 +257,7 @@ def test_a_good_forge_is_built_published_and_then_left_alone(small_forge: SmallF
     before = published(small_forge)
     again = run(small_forge, "build")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "building" not in again.stderr
+    assert "making" not in again.stderr
     assert published(small_forge) == before
     shutil.rmtree(small_forge.root / "output/dagster")
     assert small_forge.states() == {"a": "published", "b": "published", "c": "published"}
