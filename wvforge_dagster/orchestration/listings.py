@@ -20,10 +20,6 @@ def known_listing(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, .
         return ()
 
 
-def was_asked(forge: ForgeOnDisk, channel: Channel) -> bool:
-    return _path(forge, channel).exists()
-
-
 def keep_listing(forge: ForgeOnDisk, channel: Channel, entries: tuple[ChannelEntry, ...]) -> None:
     write_whole(_path(forge, channel), json.dumps([asdict(entry) for entry in entries]))
 
