@@ -72,7 +72,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
 def is_running(pid: int) -> bool:
     """Whether a process is there and is no zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
 
@@ -88,4 +88,4 @@ def supervisors() -> list[int]:
     """Process ids of the supervisors that this process started."""
     found = supervisor.processes()
     mine = (pid for pid, (parent, _) in found.items() if parent == os.getpid())
-    return [pid for pid in mine if supervisor.__file__ in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in mine if supervisor.__file__ in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")]

@@ -309,10 +309,10 @@ def descendants(pid: int) -> list[Path]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            parent, state = int((entry / "stat").read_text().rsplit(")")[-1].split()[1]), (entry / "stat").read_text()
+            state = (entry / "stat").read_text(errors="replace")  # a process may name itself in any bytes
         except OSError:
             continue
-        if parent == pid and ") Z " not in state:
+        if int(state.rpartition(")")[2].split()[1]) == pid and ") Z " not in state:
             found += [entry, *descendants(int(entry.name))]
     return found
 
@@ -364,6 +364,8 @@ PrefixChannel(
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 5
-    while worker.exists() and ") Z " not in (worker / "stat").read_text() and time.monotonic() < deadline:
+    while (
+        worker.exists() and ") Z " not in (worker / "stat").read_text(errors="replace") and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
-    assert not worker.exists() or ") Z " in (worker / "stat").read_text()
+    assert not worker.exists() or ") Z " in (worker / "stat").read_text(errors="replace")

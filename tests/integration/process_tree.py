@@ -36,7 +36,7 @@ class Process:
     def _state(self) -> str:
         """The kernel's letter; none if it has ended."""
         try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             return ""
         return fields[0] if int(fields[19]) == self.started else ""
@@ -57,7 +57,7 @@ def processes() -> list[Process]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
                 if fields[0] != "Z":
                     found.append(Process(int(folder.name), int(fields[1]), int(fields[3]), int(fields[19]), command))
