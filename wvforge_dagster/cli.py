@@ -92,12 +92,16 @@ def build(
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stage only.")] = False,
 ) -> None:
     """Build, test and publish what is out of date, in dependency order."""
+    from wvforge_dagster.orchestration.fork_server import start_fork_server
+
+    settings = read_settings(context.obj)
+    start_fork_server()
     from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.plan import select
 
     started = time.monotonic()
-    forge = open_forge(read_settings(context.obj))
+    forge = open_forge(settings)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
     _assemble_upstream(forge)
     named = {forge.catalog.provider[name] for name in packages or []}

@@ -104,6 +104,11 @@ SECRETS = (
 """Variables that builds must not see."""
 
 
+def secrets_here() -> dict[str, str]:
+    """The secrets of this process's environment."""
+    return {name: os.environ[name] for name in SECRETS if name in os.environ}
+
+
 def take_secrets() -> dict[str, str]:
     """The secrets of this process's environment, taken out of it: what it starts from now on does not inherit them."""
     return {name: os.environ.pop(name) for name in SECRETS if name in os.environ}

@@ -98,7 +98,7 @@ def run_child(
     request_path.write_text(json.dumps(request), encoding="utf-8")
     numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
     command = sandbox.command(folder) if sandbox is not None else []
-    command += [sys.executable, "-I", supervisor.__file__, *numbers, "--"]
+    command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, "--"]
     command += [sys.executable, "-P", "-m", module, str(request_path)]
     cores = {"CPU_COUNT": str(limits.cores)} if limits.cores else {}
     with tempfile.TemporaryFile() as errors:

@@ -7,7 +7,6 @@ between its database lock and the logging module's.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,15 +14,15 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from multiprocessing import forkserver
 
 from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.fork_server import start_fork_server
 from wvforge_dagster.orchestration.plan import Plan
 from wvforge_dagster.orchestration.run_worker import RunOutcome, open_worker, run_variant
-from wvforge_dagster.settings import give_secrets, take_secrets
+from wvforge_dagster.settings import secrets_here
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,11 @@ def run_plan(
     sorter.prepare()
     ready: list[VariantId] = []
     running: dict[Future[RunOutcome], VariantId] = {}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([run_variant.__module__])
     workers = min(jobs, len(plan.reasons))
 
     def make_pool() -> ProcessPoolExecutor:
-        # The fork server and its kind inherit the environment, and builds could read it there.
-        secrets = take_secrets()
-        try:
-            forkserver.ensure_running()
-            arguments = (forge.root, instance, secrets, workers)
-            return ProcessPoolExecutor(workers, mp_context=context, initializer=open_worker, initargs=arguments)
-        finally:
-            give_secrets(secrets)
+        arguments = (forge.root, instance, secrets_here(), workers)
+        return ProcessPoolExecutor(workers, mp_context=start_fork_server(), initializer=open_worker, initargs=arguments)
 
     pool = make_pool()
     try:

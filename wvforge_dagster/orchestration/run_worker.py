@@ -23,6 +23,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
+from wvforge_dagster.orchestration.run_database import make_run_database
 from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_jobs_side_by_side
 
 REASON_TAG = "wvforge/reason"
@@ -101,6 +102,7 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
     if identity.partition:
         tags[PARTITION_TAG] = identity.partition
     with run_lock(here.forge, run_id):
+        make_run_database(here.instance, run_id)
         result = job.execute_in_process(
             instance=here.instance,
             asset_selection=keys,
