@@ -62,7 +62,7 @@ def test_labels(value: str, shown: str) -> None:
 def test_only_the_two_keys_make_dimensions() -> None:
     values = {"python": ["3.12.* *_cpython"], "cuda_version": ["12.6"], "c_compiler_version": ["13"]}
     assert forge_dimensions(values).keys() == ("12.6|3.12",)
-    assert dimension_values([("c_compiler_version", "13"), ("python", "3.12.* *_cpython")]) == {"python": "3.12"}
+    assert dimension_values((("c_compiler_version", "13"), ("python", "3.12.* *_cpython"))) == {"python": "3.12"}
 
 
 def test_spellings_of_one_value_are_one_column() -> None:

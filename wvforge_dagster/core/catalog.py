@@ -218,6 +218,7 @@ def _cycles(packages: Mapping[str, Package], needs: Mapping[str, Iterable[str]])
 def _variants(
     package: Package, packages: Mapping[str, Package], provider: Mapping[str, str]
 ) -> Iterable[PackageVariant]:
+    needed = set(package.needed_names)
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
         if package.recipe is None:
@@ -234,7 +235,7 @@ def _variants(
             for section, requirements in output.requirements.items():
                 for requirement in requirements:
                     other = provider.get(requirement.name)
-                    if other is None or other == package.name or other not in dict(package.needs):
+                    if other is None or other == package.name or other not in needed:
                         continue
                     for other_key in columns_needed(packages[other].dimensions, column):
                         sections[VariantId(other, other_key)].add(section)
@@ -270,6 +271,8 @@ def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[s
 
 def _in_order(outputs: list[Output]) -> list[Output]:
     """Outputs of one recipe so that each comes after the siblings that it requires."""
+    if len(outputs) < 2:
+        return outputs
     by_name: dict[str, list[Output]] = defaultdict(list)
     for output in outputs:
         by_name[output.name].append(output)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from types import MappingProxyType
 
 UNPARTITIONED = ""
 SEPARATOR = "|"
@@ -40,15 +42,22 @@ class Dimensions:
 
     def keys(self) -> tuple[str, ...]:
         """Every partition key, in the order of the variant files: ``12.6|3.12`` for two dimensions."""
-        if not self.values:
-            return (UNPARTITIONED,)
-        return tuple(SEPARATOR.join(combination) for combination in product(*(values for _, values in self.values)))
+        return tuple(_columns(self))
 
-    def split(self, key: str) -> dict[str, str]:
+    def split(self, key: str) -> Mapping[str, str]:
         """The value of each dimension in a partition key. Raises ValueError if the key is not one of `keys`."""
-        if key not in self.keys():
+        found = _columns(self).get(key)
+        if found is None:
             raise ValueError(f"{key!r} is not a partition; partitions are {', '.join(self.keys())}")
-        return dict(zip(self.names, key.split(SEPARATOR), strict=True)) if self.values else {}
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _columns(dimensions: Dimensions) -> Mapping[str, Mapping[str, str]]:
+    """The value of each dimension by partition key. A forge of thousands of packages has a handful of dimensions."""
+    names = dimensions.names
+    combinations = product(*(values for _, values in dimensions.values))
+    return {SEPARATOR.join(found): MappingProxyType(dict(zip(names, found, strict=True))) for found in combinations}
 
 
 def label(value: str) -> str:
@@ -69,9 +78,10 @@ def forge_dimensions(variant_values: Mapping[str, Iterable[str]]) -> Dimensions:
     )
 
 
-def dimension_values(variant: Iterable[tuple[str, str]]) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def dimension_values(variant: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     """The dimension values of one variant, by name of the dimension."""
-    return {DIMENSION_OF_KEY[key]: label(value) for key, value in variant if key in DIMENSION_OF_KEY}
+    return MappingProxyType({DIMENSION_OF_KEY[key]: label(value) for key, value in variant if key in DIMENSION_OF_KEY})
 
 
 def matches(key_values: Mapping[str, str], other: Mapping[str, str]) -> bool:
