@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,150 @@ def test_a_damaged_cache_is_rendered_anew(small_forge: SmallForge, damage: str) 
     for path in (small_forge.root / "output/cache/rendered").iterdir():
         path.write_text(damage)
     assert small_forge.render() == first
+
+
+MATRIX = (
+    "python: ['3.11', '3.12']\ncuda_version: ['12.6', '12.8']\ngcc: ['13', '14']\nzip_keys: [[cuda_version, gcc]]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "expected"),
+    [
+        ("variants.yaml", "python: ['3.12']\n", {("12.6", "3.12"), ("12.8", "3.12")}),
+        (
+            "conda_build_config.yaml",
+            "python:\n  - 3.12  # [linux]\n  - 3.9  # [win]\n",
+            {("12.6", "3.12"), ("12.8", "3.12")},
+        ),
+        (
+            "variants.yaml",
+            "python: ['3.11', '3.14']\n",
+            {("12.6", "3.11"), ("12.8", "3.11"), ("12.6", "3.14"), ("12.8", "3.14")},
+        ),
+        ("variants.yaml", "cuda_version: ['12.8']\ngcc: ['14']\n", {("12.8", "3.11"), ("12.8", "3.12")}),
+    ],
+    ids=["narrower", "as conda-build writes it", "wider", "zipped keys"],
+)
+def test_a_variant_file_beside_a_recipe_counts_for_that_recipe_only(
+    small_forge: SmallForge, name: str, own: str, expected: set[tuple[str, str]]
+) -> None:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", MATRIX)
+    for package in ("a", "b"):
+        small_forge.recipe(package, USES_BOTH.replace("name: a", f"name: {package}"))
+    small_forge.write(f"pkgs/a/recipe/{name}", own)
+    rendered = {
+        package: {
+            (found["cuda_version"], found["python"])
+            for found in (dict(output.variant) for output in small_forge.rendered(package).outputs)
+        }
+        for package in ("a", "b")
+    }
+    assert rendered["a"] == expected
+    assert rendered["b"] == {(cuda, python) for cuda in ("12.6", "12.8") for python in ("3.11", "3.12")}
+    assert set(small_forge.render().dimensions.keys()) >= {f"{cuda}|{python}" for cuda, python in expected}
+
+
+def test_a_fault_of_a_variant_file_beside_a_recipe_is_that_recipes_and_names_the_file(small_forge: SmallForge) -> None:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", MATRIX)
+    for package in ("unequal", "malformed", "good"):
+        small_forge.recipe(package, USES_BOTH.replace("name: a", f"name: {package}"))
+    small_forge.write("pkgs/unequal/recipe/variants.yaml", "cuda_version: ['12.8']\n")
+    small_forge.write("pkgs/malformed/recipe/variants.yaml", "python: [\n")
+    assert (
+        "variants.yaml: zip_keys: keys that go together have as many values each, but cuda_version has 1, gcc has 2"
+        in (small_forge.why_broken("unequal"))
+    )
+    assert "variants.yaml: " in small_forge.why_broken("malformed")
+    assert len(small_forge.rendered("good").outputs) == 4
+
+
+def test_what_changes_in_a_variant_file_beside_a_recipe_is_rendered_anew(small_forge: SmallForge) -> None:
+    small_forge.configure(variants=["variants.yaml"], channels=[])
+    small_forge.write("variants.yaml", MATRIX)
+    small_forge.recipe("a", USES_BOTH)
+    for own, count in (("python: ['3.12']\n", 2), ("python: ['3.12', '3.13']\n", 4)):
+        small_forge.write("pkgs/a/recipe/variants.yaml", own)
+        assert len(small_forge.rendered("a").outputs) == count
+
+
+PINNING = """\
+c_compiler:
+  - gcc     # [linux]
+  - clang   # [osx]
+python:
+  - 3.11.* *_cpython
+  - 3.12.* *_cpython
+is_python_min:
+  - true
+  - false
+zip_keys:
+  -
+    - python
+    - is_python_min
+pin_run_as_build:
+  python: {min_pin: x.x}
+"""
+
+
+def test_a_pinning_file_of_conda_forge_is_the_base_and_later_files_win(small_forge: SmallForge) -> None:
+    small_forge.write("conda_forge_pinning.yaml", PINNING)
+    small_forge.write("variants.yaml", "cuda_version: ['12.6']\n")
+    small_forge.configure(variants=["conda_forge_pinning.yaml", "variants.yaml"], channels=[])
+    small_forge.recipe("a", USES_BOTH.replace("[python", "[python, '${{ c_compiler }}'"))
+    found = [dict(output.variant) for output in small_forge.rendered("a").outputs]
+    assert [(item["c_compiler"], item["python"]) for item in found] == [
+        ("gcc", "3.11.* *_cpython"),
+        ("gcc", "3.12.* *_cpython"),
+    ]
+    assert small_forge.render().dimensions.keys() == ("12.6|3.11", "12.6|3.12")
+
+
+def test_a_variant_file_that_is_locked_is_refused_with_other_content(small_forge: SmallForge) -> None:
+    path = small_forge.write("pinning.yaml", PINNING)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    small_forge.configure(variants=[{"file": "pinning.yaml", "sha256": sha256}], channels=[])
+    small_forge.package("a")
+    assert small_forge.rendered("a").name == "a"
+    path.write_text(PINNING.replace("3.11", "3.10"), encoding="utf-8")
+    with pytest.raises(ForgeError, match=r"pinning\.yaml: is not the file that is locked: its sha256 is [0-9a-f]{64}"):
+        small_forge.render()
+
+
+def test_the_variants_are_those_that_the_engine_renders_from_the_same_files(small_forge: SmallForge) -> None:
+    import rattler_build as engine
+
+    files = [
+        small_forge.write("one.yaml", "python: ['3.11', '3.12']\nblas: [mkl, openblas]\n"),
+        small_forge.write("two.yaml", MATRIX),
+    ]
+    small_forge.configure(variants=["one.yaml", "two.yaml"], channels=[])
+    recipes = {
+        "none": "package: {name: none, version: '1'}\n",
+        "both": "package: {name: both, version: '1'}\nrequirements: {host: [python, cuda-version]}\n",
+        "keys": "package: {name: keys, version: '1'}\nbuild: {variant: {use_keys: [gcc, blas], ignore_keys: [python]}}\n",
+        "text": "package: {name: text, version: '1'}\nrequirements: {run: ['x ==${{ gcc }}', 'y-${{ blas }}']}\n",
+        "many": (
+            "recipe: {name: many, version: '1'}\noutputs:\n"
+            "- package: {name: lib-many}\n  requirements: {host: [cuda-version]}\n"
+            "- package: {name: py-many}\n  requirements: {host: [python, \"${{ pin_subpackage('lib-many') }}\"]}\n"
+        ),
+    }
+    for name, text in recipes.items():
+        path = small_forge.recipe(name, text)
+        config = engine.VariantConfig.from_files(list(files))
+        rendered = engine.Stage0Recipe.from_file(path).render(config, engine.RenderConfig())
+        oracle = sorted(
+            (
+                found.recipe.package.name,
+                sorted((key, str(value)) for key, value in found.variant.items() if key != "target_platform"),
+                str(found.recipe.build.string),
+            )
+            for found in rendered
+        )
+        ours = [
+            (output.name, list(output.variant), output.build_string) for output in small_forge.rendered(name).outputs
+        ]
+        assert sorted(ours) == oracle

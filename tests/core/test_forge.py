@@ -36,7 +36,10 @@ upstream: upstream.yaml
     )
     assert forge.channels == ("conda-forge", "nvidia", FileChannel(file="output/upstream"))
     assert forge.publish == ({"file": "output/channel"}, {"prefix": "wv-forge", "only": ("c*",)})
-    assert (forge.variants, forge.recipes) == (("variants.yaml", "more.yaml"), ("pkgs/*/recipe/recipe.yaml",))
+    assert ([entry.file for entry in forge.variants], forge.recipes) == (
+        ["variants.yaml", "more.yaml"],
+        ("pkgs/*/recipe/recipe.yaml",),
+    )
     assert (forge.output, forge.platform, forge.heavy) == ("built", "linux-aarch64", ("pytorch*",))
     assert (forge.limits.hours, forge.limits.memory_gib, forge.upstream) == (0.5, 8, "upstream.yaml")
 

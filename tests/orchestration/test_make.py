@@ -497,3 +497,32 @@ def test_an_exception_of_the_listener_leaves_no_build_behind(small_forge: SmallF
         make_variant(small_forge.open(), VariantId("a"), interrupt)
     assert wait_until(lambda: not is_running(read_pid(small_forge.root / "pid")), 10)
     assert small_forge.states() == {"a": "missing"}
+
+
+def test_a_recipe_with_a_variant_file_of_its_own_is_built_in_its_variants(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=["variants.yaml"])
+    small_forge.write("variants.yaml", "cuda_version: ['13.0', '13.2']\n")
+    recipe = """
+    package: {name: NAME, version: "1.0"}
+    build: {variant: {use_keys: [cuda_version]}, script: ["echo ${{ cuda_version }} > $PREFIX/NAME.txt"]}
+    tests: [{script: ["test -f $PREFIX/NAME.txt"]}]
+    """
+    for name in ("own", "others"):
+        small_forge.recipe(name, recipe.replace("NAME", name))
+    own = small_forge.write("pkgs/own/recipe/variants.yaml", "cuda_version: ['13.2', '13.4']\n")
+    assert small_forge.states() == {
+        "own[13.0]": "skipped",
+        "own[13.2]": "missing",
+        "own[13.4]": "missing",
+        "others[13.0]": "missing",
+        "others[13.2]": "missing",
+        "others[13.4]": "skipped",
+    }
+    make(small_forge, "own", "13.4")
+    assert small_forge.states()["own[13.4]"] == "staged"
+    own.write_text("# The newest only.\ncuda_version: ['13.4']\n", encoding="utf-8")
+    assert small_forge.states()["own[13.4]"] == "staged"
+    small_forge.edit("own", "test -f", "test -s")
+    assert small_forge.states()["own[13.4]"] == "stale"
+    make(small_forge, "own", "13.4")
+    assert small_forge.states()["own[13.4]"] == "staged"

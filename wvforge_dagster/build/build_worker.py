@@ -18,6 +18,7 @@ from rattler_build.tool_config import PlatformConfig
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
+from wvforge_dagster.build.variant_config import read_variants
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
 def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     """The rendered variant that was asked for."""
     recipe = engine.Stage0Recipe.from_file(request["recipe"])
-    config = engine.VariantConfig.from_files(request["variants"]) if request["variants"] else engine.VariantConfig({})
+    config = read_variants([Path(path) for path in request["variants"]], request["platform"])
     render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
     candidates = recipe.render(config, render_config)
     # An exact pin of a sibling is in the variant too, and its build number may have been raised since.

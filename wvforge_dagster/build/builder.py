@@ -30,11 +30,12 @@ from wvforge_dagster.build.inspect import (
 )
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 from wvforge_dagster.build.sandbox import Sandbox, folders_of
+from wvforge_dagster.build.variant_files import own_variant_files
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.recipe import OWN_VARIANT_FILES, Output
 
 OnLog = Callable[[str, str], None]
 """Called for each line of a build's log with its level (``info``, ``warn``, ``error``) and text."""
@@ -126,7 +127,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
             "recipe": str(recipe),
             "output": request.output.name,
             "variant": dict(request.output.variant),
-            "variants": [str(path) for path in place.variant_files],
+            "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
             "platform": place.platform,
             "channels": list(place.channels),
             "output_dir": str(package_folder),
@@ -247,7 +248,7 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
     amendment = Amendment(request.record.to_extra(), request.number, request.string_suffix, source, request.commits)
     path = target / request.recipe.name
     content = path.read_bytes()
-    files = digest_files(target, without=(path.name,))
+    files = digest_files(target, without=(path.name, *OWN_VARIANT_FILES))
     if hashlib.sha256(content).hexdigest() != request.recipe_sha256 or files != request.record.parts["files"]:
         # The record would not be that of what is built.
         reason = f"{request.recipe.parent}: was changed after it was read; build it again"

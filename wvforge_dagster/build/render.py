@@ -21,13 +21,14 @@ from typing import Any
 
 from wvforge_dagster.build.limits import SECONDS_PER_RECIPE
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
-from wvforge_dagster.core.columns import Dimensions, forge_dimensions
+from wvforge_dagster.build.variant_files import check_variant_file, own_variant_files
+from wvforge_dagster.core.columns import DIMENSION_OF_KEY, Dimensions, forge_dimensions
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import Forge, read_yaml
+from wvforge_dagster.core.forge import Forge
 from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement, name_from_path
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 MOST_RECIPE_BYTES = 1 << 20
 
 
@@ -46,14 +47,11 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
         ForgeError: for a fault of a variant file. A fault of a recipe is a `BrokenRecipe` in the result.
     """
     cache = root / forge.output / "cache" / "rendered"
-    variant_files = tuple(root / name for name in forge.variants)
-    for variant_file in variant_files:
-        _check_variant_file(variant_file)
     base = digest(
         {
             "format": CACHE_FORMAT,
             "engine": importlib.metadata.version("py-rattler-build"),
-            "variants": [hashlib.sha256(path.read_bytes()).hexdigest() for path in variant_files],
+            "variants": [check_variant_file(root, entry) for entry in forge.variants],
             "platform": forge.platform,
         }
     )
@@ -66,7 +64,8 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             found[path] = _recipe(path, {"event": "broken", "reason": content}, "")
         else:
             digests[path] = hashlib.sha256(content).hexdigest()
-            keys[path] = hashlib.sha256(base.encode() + content).hexdigest()
+            own = [file.read_bytes() for file in own_variant_files(root / path)]
+            keys[path] = hashlib.sha256(b"\0".join([base.encode(), content, *own])).hexdigest()
     values = _cached(cache / f"variants-{base}.json")
     for path, key in keys.items():
         kept = _in_memory.get((path, key)) or _from_cache(cache, path, key, digests[path])
@@ -74,11 +73,15 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             found[path] = _in_memory[path, key] = kept
     missing = sorted(keys.keys() - found.keys())
     if missing or values is None:
-        request = {"root": str(root), "variants": [str(path) for path in variant_files], "platform": forge.platform}
+        request = {
+            "root": str(root),
+            "variants": [str(root / entry.file) for entry in forge.variants],
+            "platform": forge.platform,
+        }
         for event in _render_all(request, missing):
             if event["event"] == "bad_variants":
-                names = ", ".join(forge.variants)
-                raise ForgeError(event["reason"], where=str(root / forge.variants[-1]), remedy=f"mend {names}")
+                names = ", ".join(entry.file for entry in forge.variants)
+                raise ForgeError(event["reason"], where=str(root / forge.variants[-1].file), remedy=f"mend {names}")
             if event["event"] == "variants":
                 values = event
                 _keep(cache / f"variants-{base}.json", event)
@@ -87,8 +90,19 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 found[path] = _recipe(path, event, digests[path])
                 if not event.get("passing"):
                     _keep(cache / f"{keys[path]}.json", event)
-    dimensions = forge_dimensions(values["values"] if values else {})
-    return RenderedForge(tuple(found[path] for path in sorted(found)), dimensions)
+    recipes = tuple(found[path] for path in sorted(found))
+    return RenderedForge(recipes, _dimensions(values["values"] if values else {}, recipes))
+
+
+def _dimensions(values: Mapping[str, list[str]], recipes: Iterable[Recipe | BrokenRecipe]) -> Dimensions:
+    """The forge's columns: those of its variant files, and then what a recipe's own variant file adds."""
+    extended = {key: list(found) for key, found in values.items()}
+    for recipe in recipes:
+        for output in recipe.outputs if isinstance(recipe, Recipe) else ():
+            for key, value in output.variant:
+                if key in DIMENSION_OF_KEY and value not in extended.setdefault(key, []):
+                    extended[key].append(value)
+    return forge_dimensions(extended)
 
 
 _in_memory: dict[tuple[str, str], Recipe | BrokenRecipe] = {}
@@ -132,18 +146,6 @@ def _read_recipe(path: Path) -> bytes | str:
         return f"cannot be read: {error.strerror}"
 
 
-def _check_variant_file(path: Path) -> None:
-    data = read_yaml(path, remedy="write it, or name others in forge.yaml: variants ([] for none)")
-    if data is None:
-        return
-    if not isinstance(data, Mapping):
-        raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
-    for key, values in data.items():
-        if not isinstance(values, list) and key not in ("pin_run_as_build", "extend_keys", "__migrator"):
-            shown = "a mapping" if isinstance(values, Mapping) else repr(values)
-            raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
-
-
 def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict[str, Any]]:
     """Events of rendering `recipes`, with as many children as it takes."""
     remaining = recipes
@@ -152,7 +154,7 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
         with tempfile.TemporaryDirectory(prefix="wvforge-render-") as folder:
             result = run_child(
                 "wvforge_dagster.build.render_worker",
-                {**request, "recipes": remaining},
+                {**request, "recipes": [(path, _own(Path(request["root"]), path)) for path in remaining]},
                 collected.append,
                 limits=ChildLimits(),
                 folder=Path(folder),
@@ -173,6 +175,11 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
             return
         if not done:
             raise ForgeError(f"rendering ends before the first recipe: {_why(result)}")
+
+
+def _own(root: Path, recipe: str) -> str | None:
+    """The variant file beside a recipe, relative to the forge."""
+    return next((path.relative_to(root).as_posix() for path in own_variant_files(root / recipe)), None)
 
 
 def _why(result: ChildResult) -> str:

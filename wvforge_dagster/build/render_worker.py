@@ -1,8 +1,8 @@
 """Child process: renders recipes through the engine, one after the other, and reports each as a line of JSON.
 
 ``python -m wvforge_dagster.build.render_worker REQUEST`` where the request holds ``root``, ``recipes`` (paths relative to
-it), ``variants`` (paths of variant files) and ``platform``. Events: ``variants`` (the values of every variant key), then
-for each recipe ``start`` and either ``rendered`` or ``broken``.
+it, each with that of its own variant file or none), ``variants`` (paths of the forge's variant files) and ``platform``.
+Events: ``variants`` (the values of every variant key), then for each recipe ``start`` and either ``rendered`` or ``broken``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.limits import RENDER_MEMORY, SECONDS_PER_RECIPE
+from wvforge_dagster.build.variant_config import read_variants, unequal_zip
 from wvforge_dagster.build.words import plain_words
 
 
@@ -31,23 +32,23 @@ def main() -> None:
     # The engine holds the interpreter's lock while it renders: only the kernel's default action ends it.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     root = Path(request["root"])
-    config = engine.VariantConfig({})
-    if request["variants"]:
-        try:
-            config = engine.VariantConfig.from_files(list(request["variants"]))
-        except Exception as error:
-            events.send("bad_variants", reason=plain_words(error))
-            return
-        if fault := _unequal_zip(config):
-            events.send("bad_variants", reason=fault)
-            return
+    shared = [Path(path) for path in request["variants"]]
+    try:
+        config = read_variants(shared, request["platform"])
+    except Exception as error:
+        events.send("bad_variants", reason=plain_words(error))
+        return
+    if fault := unequal_zip(config):
+        events.send("bad_variants", reason=fault)
+        return
     events.send("variants", values={key: [str(value) for value in found] for key, found in config.to_dict().items()})
-    for path in request["recipes"]:
+    for path, own in request["recipes"]:
         events.send("start", path=path)
         signal.setitimer(signal.ITIMER_REAL, SECONDS_PER_RECIPE)
         try:
             recipe = engine.Stage0Recipe.from_file(root / path)
-            events.send("rendered", path=path, **render(recipe, config, request["platform"]))
+            variants = config if own is None else _with_own(shared, root / own, request["platform"])
+            events.send("rendered", path=path, **render(recipe, variants, request["platform"]))
         except UnicodeDecodeError as error:
             events.send("broken", path=path, reason=f"is not UTF-8 (byte {error.start}); save it as UTF-8")
         except OSError as error:
@@ -58,14 +59,15 @@ def main() -> None:
             events.send("broken", path=path, reason=plain_words(error))
 
 
-def _unequal_zip(config: engine.VariantConfig) -> str | None:
-    """The first group of ``zip_keys`` whose keys do not have as many values each; the engine says so for every recipe."""
-    for group in config.zip_keys or []:
-        counts = {key: len(config.get_values(key) or []) for key in group if key in config.keys()}
-        if len(set(counts.values())) > 1:
-            shown = ", ".join(f"{key} has {count}" for key, count in counts.items())
-            return f"zip_keys: keys that go together have as many values each, but {shown}"
-    return None
+def _with_own(shared: list[Path], own: Path, platform: str) -> engine.VariantConfig:
+    """The forge's variants as the variant file beside a recipe narrows or extends them."""
+    try:
+        config = read_variants([*shared, own], platform)
+    except Exception as error:
+        raise ValueError(f"{own.name}: {plain_words(error)}") from None
+    if fault := unequal_zip(config):
+        raise ValueError(f"{own.name}: {fault}")
+    return config
 
 
 def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: str) -> dict[str, Any]:

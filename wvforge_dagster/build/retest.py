@@ -21,6 +21,7 @@ from wvforge_dagster.build.builder import (
     copy_recipe_folder,
     run_package_tests,
 )
+from wvforge_dagster.build.variant_files import own_variant_files
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.recipe import Output
@@ -54,6 +55,9 @@ def retest(request: Retest, place: BuildPlace, on_log: OnLog) -> tuple[TestOutco
         return ()
     folder = place.folder / "carrier"
     copy_recipe_folder(request.recipe_folder, folder)
+    # The tests' package is the same in all variants.
+    for own in own_variant_files(folder / "recipe.yaml"):
+        own.unlink()
     recipe = folder / "recipe.yaml"
     text = json.dumps(_carrier(request, tests))
     recipe.write_text(text, encoding="utf-8")
@@ -72,7 +76,6 @@ def retest(request: Retest, place: BuildPlace, on_log: OnLog) -> tuple[TestOutco
     files = digest_files(folder, without=(recipe.name,))
     record = Record(name, "", "", {"files": files})
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    # Its variant files would split it: it is the same in all of them.
     building = replace(place, folder=place.folder / "build", variant_files=())
     built = build_output(BuildRequest(recipe, sha256, carrier, record), building, on_log)
     return run_package_tests(built.file, tests, place, on_log)

@@ -40,6 +40,19 @@ def _is_channel_name(value: str) -> str:
     return value
 
 
+class VariantFile(_Settings):
+    """A variant file, and the content that it must have."""
+
+    file: str = Field(min_length=1)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+
+def _as_file(value: Any) -> Any:
+    if not isinstance(value, (str, Mapping)):
+        raise ValueError(f"{value!r} is neither the name of a file nor {{file: NAME, sha256: HEX}}")
+    return {"file": value} if isinstance(value, str) else value
+
+
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
 
 
@@ -115,8 +128,9 @@ class Forge(_Settings):
         default=({"file": "output/channel"},),
         description="Publish targets, each a kind and its address: {file: PATH}, {prefix: NAME}.",
     )
-    variants: tuple[str, ...] = Field(
-        default=("variants.yaml",), description="Variant files, in order; the keys of later ones win."
+    variants: tuple[Annotated[VariantFile, BeforeValidator(_as_file)], ...] = Field(
+        default=(VariantFile(file="variants.yaml"),),
+        description="Variant files, in order; the keys of later ones win. {file: NAME, sha256: HEX} locks the content of one.",
     )
     recipes: tuple[str, ...] = Field(
         default=("pkgs/*/recipe/recipe.yaml", "pkgs/*/recipe.yaml"),
@@ -227,6 +241,14 @@ def _tuples(value: Any) -> Any:
     return value
 
 
+def _model_at(location: Sequence[str | int]) -> type[BaseModel]:
+    """The model whose key the last part of a location is."""
+    if len(location) == 1:
+        return Forge
+    lists: dict[str | int, type[BaseModel]] = {"variants": VariantFile, "channels": FileChannel}
+    return lists.get(location[0]) or (Limits if len(location) == 2 else SomeLimits)
+
+
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:
     """The first fault of a forge.yaml as one line."""
     first = error.errors()[0]
@@ -238,11 +260,14 @@ def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> For
     key = ".".join(str(part) for part in location)
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
-        model = Forge if len(location) == 1 else Limits if len(location) == 2 else SomeLimits
-        known = model.model_fields
+        known = _model_at(location).model_fields
         names = (field.alias or name for name, field in known.items())
         return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(names)}")
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").replace("tuple", "list")
+    if first["type"] == "missing":
+        return ForgeError("is missing", where=where)
+    message = re.sub(r"^(Value error, |Input should be |String should )", "", first["msg"]).replace("tuple", "list")
+    if first["msg"].startswith("String should "):
+        return ForgeError(f"{first['input']!r} should {message}", where=where)
     given = first.get("input")
     if given is not None and not isinstance(given, (dict, tuple)) and repr(given) not in message:
         message = f"{given!r} is wrong: should be {message}" if first["type"] != "value_error" else message

@@ -11,6 +11,13 @@ from wvforge_dagster.core.digest import digest
 
 SECTIONS = ("build", "host", "run", "test")
 
+LEGACY_VARIANT_FILE = "conda_build_config.yaml"
+OWN_VARIANT_FILES = ("variants.yaml", LEGACY_VARIANT_FILE)
+"""Names of the variant file that a recipe may have beside it; the first that is there counts, for this recipe only.
+
+What it says is in the variants that the recipe renders to; the file itself binds nothing.
+"""
+
 
 @dataclass(frozen=True)
 class Requirement:

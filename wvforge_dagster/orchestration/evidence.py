@@ -19,6 +19,7 @@ from wvforge_dagster.core.derive import derive
 from wvforge_dagster.core.digest import digest_files, digest_tree
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import Evidence, Listed, RecipeFiles
+from wvforge_dagster.core.recipe import OWN_VARIANT_FILES
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
@@ -73,7 +74,8 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
         for source in output.rendered.get("source") or []:
             if "path" in source and source["path"] not in sources:
                 sources[source["path"]] = digest_tree(path.parent / source["path"])
-    return RecipeFiles(digest_files(path.parent, without=(path.name,), without_folder=forge.output), sources)
+    without = (path.name, *OWN_VARIANT_FILES)
+    return RecipeFiles(digest_files(path.parent, without=without, without_folder=forge.output), sources)
 
 
 def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:

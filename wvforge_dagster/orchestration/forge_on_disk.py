@@ -87,7 +87,7 @@ class ForgeOnDisk:
 
     @property
     def variant_files(self) -> tuple[Path, ...]:
-        return tuple(self.root / name for name in self.forge.variants)
+        return tuple(self.root / entry.file for entry in self.forge.variants)
 
     def is_heavy(self, package: str) -> bool:
         return any(fnmatchcase(package, pattern) for pattern in self.forge.heavy)

@@ -1,0 +1,46 @@
+"""Variant files as the engine reads them. Imports the engine: for child processes only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import rattler_build as engine
+from rattler_build.jinja_config import JinjaConfig
+from rattler_build.tool_config import PlatformConfig
+
+from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE
+
+
+def read_variants(paths: Iterable[Path], platform: str) -> engine.VariantConfig:
+    """Variant files merged in order; the keys of later ones win, and so do their ``zip_keys``.
+
+    A file in the format of conda-build (``conda_build_config.yaml``, or another with selectors such as ``# [linux]``, as
+    conda-forge's pinning is written) is read as such.
+    """
+    jinja = JinjaConfig(platform=PlatformConfig(target_platform=platform))
+    merged = engine.VariantConfig({})
+    for path in paths:
+        read = engine.VariantConfig.from_conda_build_config if _is_legacy(path) else _read_plain
+        merged = merged.merge(read(path, jinja))
+    return merged
+
+
+def unequal_zip(config: engine.VariantConfig) -> str | None:
+    """The first group of ``zip_keys`` whose keys do not have as many values each; the engine says so for every recipe."""
+    for group in config.zip_keys or []:
+        counts = {key: len(config.get_values(key) or []) for key in group if key in config.keys()}
+        if len(set(counts.values())) > 1:
+            shown = ", ".join(f"{key} has {count}" for key, count in counts.items())
+            return f"zip_keys: keys that go together have as many values each, but {shown}"
+    return None
+
+
+def _read_plain(path: Path, jinja: JinjaConfig) -> engine.VariantConfig:
+    return engine.VariantConfig.from_file_with_context(path, jinja)
+
+
+def _is_legacy(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return path.name == LEGACY_VARIANT_FILE or re.search(r"#\s*\[[^\]\n]+\]\s*$", text, re.MULTILINE) is not None
