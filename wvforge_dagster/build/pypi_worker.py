@@ -1,0 +1,35 @@
+"""Child process: has the engine write a recipe for a project of PyPI. ``python -m wvforge_dagster.build.pypi_worker REQUEST``.
+
+The request holds ``project``, ``version`` (or none) and ``indexes`` (addresses of JSON APIs; none for PyPI's). One event,
+``written`` (the text, and whether requirements have conda-forge's names) or ``failed`` (the reason).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rattler_build.recipe_generation import generate_pypi_recipe_string_py  # type: ignore[attr-defined]
+
+from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.words import plain_words
+
+
+def main() -> None:
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    events = EventStream()
+    fault = "failed"
+    for mapped in (True, False):
+        try:
+            text = generate_pypi_recipe_string_py(request["project"], request["version"], mapped, request["indexes"])
+        except Exception as error:
+            fault = plain_words(error)
+        else:
+            events.send("written", text=text, mapped=mapped)
+            return
+    events.send("failed", reason=fault)
+
+
+if __name__ == "__main__":
+    main()
