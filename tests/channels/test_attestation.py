@@ -101,9 +101,11 @@ def test_the_identity_is_shown_to_no_strange_server() -> None:
 
 
 def test_the_engine_gets_the_identity_and_no_key_and_writes_nothing_beside_the_package(
-    server: TrustingServer, samples: Samples, monkeypatch: pytest.MonkeyPatch
+    server: TrustingServer, samples: Samples, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Nothing is asked of sigstore itself.
+    # Nothing is asked of sigstore itself, and nothing of it kept.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     before = set(samples.alpha.path.parent.iterdir())
