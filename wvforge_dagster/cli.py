@@ -185,6 +185,37 @@ def explain(
         out.print(line, markup=False, soft_wrap=True)
 
 
+@app.command("rebuild-check")
+def rebuild_check(
+    context: typer.Context,
+    package: Annotated[str, typer.Argument(help="A package.")],
+    partition: Annotated[str | None, typer.Argument(help="A partition, such as '12.6|3.12'. Default: all.")] = None,
+    show_log: Annotated[bool, typer.Option("--log", help="Show the log of the build.")] = False,
+) -> None:
+    """Build a package once more and say which files differ in content from the one that is there. Nothing is kept.
+
+    Exit status: 0 equal, 1 not equal, 2 not to be compared.
+    """
+    from wvforge_dagster.orchestration.forge_on_disk import open_forge
+    from wvforge_dagster.orchestration.rebuild_check import chosen_variants, rebuild_check
+
+    def on_log(level: str, line: str) -> None:
+        if show_log:
+            err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")
+
+    forge = open_forge(read_settings(context.obj))
+    equal = True
+    for identity in chosen_variants(forge, package, partition):
+        with _interruptible():
+            rebuilt = rebuild_check(forge, identity, on_log)
+        for one in rebuilt:
+            equal = equal and one.equal
+            for line in one.lines():
+                out.print(line, markup=False, soft_wrap=True)
+    if not equal:
+        raise typer.Exit(1)
+
+
 @app.command()
 def graph(context: typer.Context) -> None:
     """Show the packages by level, and what each needs."""

@@ -11,7 +11,10 @@ import pytest
 import rattler
 
 from channels.conftest import PROVENANCE, Samples, provenance
+from wvforge_dagster.channels.beside import SBOM, STATEMENT
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -112,6 +115,36 @@ def test_notes_are_kept_each_once_or_not_at_all(open_channel: Open, samples: Sam
     open_channel().add_notes(entry, [one, two])
     assert open_channel().notes(entry) in ((one, two), ())
     assert [found.filename for found in open_channel().entries()] == [entry.filename]
+
+
+def test_documents_lie_beside_a_package_or_nowhere_and_are_no_packages(
+    open_channel: Open, samples: Samples, tmp_path: Path
+) -> None:
+    documents = {file.sha256: {SBOM: b"sbom", STATEMENT: b"statement"} for file in (samples.alpha, samples.gamma)}
+    channel = open_channel()
+    channel.publish([samples.alpha])
+    channel.publish([samples.alpha, samples.gamma, samples.beta], documents)
+    open_channel().publish([samples.alpha], {samples.alpha.sha256: {SBOM: b"another", STATEMENT: b"statement"}})
+    assert [entry.name for entry in open_channel().entries()] == ["beta", "alpha", "gamma"]
+    place = f"noarch/{samples.alpha.filename}"
+    kept = {name: read_beside(open_channel(), name) for name in (f"{place}{SBOM}", f"{place}{STATEMENT}")}
+    if channel.keeps_documents:
+        assert list(kept.values()) == [b"another", b"statement"]
+        assert read_beside(channel, f"noarch/{samples.gamma.filename}{SBOM}") == b"sbom"
+    else:
+        assert list(kept.values()) == [None, None]
+
+
+def read_beside(channel: Channel, name: str) -> bytes | None:
+    """A file of the channel, as a reader without its index gets it."""
+    if isinstance(channel, S3Channel):
+        found = channel._store.read(name)
+        return found.content if found else None
+    if isinstance(channel, FolderChannel):
+        path = channel.path / name
+        assert path.stat().st_mode & 0o444 == 0o444
+        return path.read_bytes()
+    return None
 
 
 def test_a_package_that_changed_since_it_was_measured_is_refused(

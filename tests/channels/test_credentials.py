@@ -9,6 +9,7 @@ import pytest
 
 from wvforge_dagster.channels.credentials import (
     AWS_VARIABLES,
+    IDENTITY_VARIABLES,
     KEY_VARIABLES,
     AwsKeys,
     Credentials,
@@ -25,7 +26,7 @@ def test_they_are_read_from_the_environment_and_empty_means_unset(tmp_path: Path
 
 
 def test_every_variable_that_holds_a_secret_is_kept_from_builds() -> None:
-    assert {*KEY_VARIABLES.values(), *AWS_VARIABLES, "RATTLER_AUTH_FILE"} == set(SECRETS)
+    assert {*KEY_VARIABLES.values(), *AWS_VARIABLES, *IDENTITY_VARIABLES, "RATTLER_AUTH_FILE"} == set(SECRETS)
 
 
 def test_the_keys_of_all_kinds_are_read_and_none_is_shown() -> None:

@@ -60,7 +60,10 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         ({"only": ["x"]}, "no kind of channel: nothing; kinds: " + KINDS),
         ({"file": "x", "prefix": "y"}, "one target is of one kind, not file and prefix; write several"),
         ({"file": "x", "url": "https://x"}, ".url: unknown key; keys of a target of the kind file: only, file"),
-        ({"prefix": "x", "key": "secret"}, ".key: unknown key; keys of a target of the kind prefix: only, prefix, url"),
+        (
+            {"prefix": "x", "key": "secret"},
+            ".key: unknown key; keys of a target of the kind prefix: only, prefix, url, attestation",
+        ),
         (
             {"s3": "x", "endpoint_url": "https://x"},
             ".endpoint_url: unknown key; keys of a target of the kind s3: only, s3, endpoint-url, region, force-path-style",

@@ -25,6 +25,9 @@ KEY_VARIABLES = {
 SERVER_VARIABLES = {"quetz": "QUETZ_SERVER_URL", "artifactory": "ARTIFACTORY_SERVER_URL"}
 """The variable that names the server which the key is for, where a kind has no server of its own."""
 
+IDENTITY_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+"""What GitHub Actions gives a job that has ``permissions: id-token: write``."""
+
 AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 _DOMAINS = {
@@ -52,6 +55,14 @@ class AwsKeys:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Where a job of GitHub Actions gets the proof of who it is, and with what. The representation shows neither."""
+
+    request_url: str = field(repr=False)
+    request_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What a user has given to authenticate with.
 
@@ -72,19 +83,21 @@ class Credentials:
     artifactory_server: str | None = None
     aws: AwsKeys | None = None
     half_of_aws: str | None = None
+    identity: Identity | None = None
 
     def api_key_for(self, url: str, kind: str = "prefix") -> str | None:
         """The API key of a kind, for that kind's own servers and for servers on this machine only.
 
         The address stands in forge.yaml, which may be a stranger's: another server is shown what the auth file has for it.
         """
-        host = urlsplit(url).hostname or ""
-        domains = _DOMAINS.get(kind, ())
-        trusted = host in ("localhost", "127.0.0.1", "::1", *domains)
-        trusted = trusted or any(host.endswith("." + domain) for domain in domains)
+        trusted = _is_trusted(url, kind)
         named = {"quetz": self.quetz_server, "artifactory": self.artifactory_server}.get(kind)
         trusted = trusted or bool(named and _origin(named) == _origin(url))
         return self._key(kind) if trusted else None
+
+    def identity_for(self, url: str) -> Identity | None:
+        """The job's identity, for prefix.dev and for servers on this machine: a stranger's forge.yaml may name others."""
+        return self.identity if _is_trusted(url, "prefix") else None
 
     def secret_for(self, kind: str, url: str) -> str | None:
         """What a server of this kind at `url` is shown, if there is anything.
@@ -168,6 +181,8 @@ class Credentials:
         if self.aws is not None:
             parts = (self.aws.access_key_id, self.aws.secret_access_key, self.aws.session_token)
             found += [part for part in parts if part]
+        if self.identity is not None:
+            found.append(self.identity.request_token)
         if self.auth_file is not None:
             # Whoever needs the file reports that it cannot be read; here it means that nothing of it was shown.
             with suppress(ForgeError):
@@ -183,8 +198,9 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
     Raises:
         ForgeError: if a key holds a line break or another character that no header can carry.
     """
-    found = {name: _one_word(environ, name) for name in (*KEY_VARIABLES.values(), *AWS_VARIABLES)}
+    found = {name: _one_word(environ, name) for name in (*KEY_VARIABLES.values(), *AWS_VARIABLES, *IDENTITY_VARIABLES)}
     key_id, secret, token = (found[name] for name in AWS_VARIABLES)
+    address, proof = (found[name] for name in IDENTITY_VARIABLES)
     auth_file = environ.get("RATTLER_AUTH_FILE", "")
     return Credentials(
         prefix_api_key=found["PREFIX_API_KEY"],
@@ -197,7 +213,15 @@ def read_credentials(environ: Mapping[str, str]) -> Credentials:
         artifactory_server=environ.get("ARTIFACTORY_SERVER_URL") or None,
         aws=AwsKeys(key_id, secret, token) if key_id and secret else None,
         half_of_aws=AWS_VARIABLES[1 if key_id else 0] if bool(key_id) != bool(secret) else None,
+        identity=Identity(address, proof) if address and proof else None,
     )
+
+
+def _is_trusted(url: str, kind: str) -> bool:
+    """Whether a server is this kind's own, or on this machine."""
+    host = urlsplit(url).hostname or ""
+    domains = _DOMAINS.get(kind, ())
+    return host in ("localhost", "127.0.0.1", "::1", *domains) or any(host.endswith("." + name) for name in domains)
 
 
 def _one_word(environ: Mapping[str, str], name: str) -> str | None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.channels import folder_index, folder_notes
+from wvforge_dagster.channels import beside, folder_index
 from wvforge_dagster.channels.folder_copy import put, remove_unfinished
 from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.package_archive import identify, is_platform, read_files
-from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.core.errors import ForgeError
@@ -33,6 +33,7 @@ class FolderChannel:
     """
 
     is_local = True
+    keeps_documents = True
 
     def __init__(self, path: Path, *, label: str | None = None) -> None:
         """
@@ -96,7 +97,7 @@ class FolderChannel:
 
     def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
         """See `Channel.notes`."""
-        return folder_notes.read_notes(self.path, entry)
+        return beside.read_notes(self._notes_content(entry), entry)
 
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
         """See `Channel.add_notes`.
@@ -106,9 +107,11 @@ class FolderChannel:
         """
         if notes:
             with self._writing():
-                folder_notes.add_notes(self.path, entry, notes)
+                content = beside.add_notes(self._notes_content(entry), entry, notes)
+                if content is not None:
+                    put([], self.path, {f"{entry.subdir}/{entry.filename}{beside.NOTES}": content}, spare=0)
 
-    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+    def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages that lie in the folder without being listed are listed with them.
 
         Raises:
@@ -120,7 +123,8 @@ class FolderChannel:
             listing = self._listing_mended()
             missing = [package for package in packages if not self._holds(package)]
             not_yet_listed(missing, listing, self._label)
-            put(missing, self.path, spare=3 * folder_index.size_on_disk(self.path))
+            contents = beside.contents_beside(packages, documents)
+            put(missing, self.path, contents, spare=3 * folder_index.size_on_disk(self.path))
             if any(_is_stale(entry, listing) for entry in wanted):
                 # Only reading every package again makes the index forget what a file was when it was first listed.
                 self._index_everything()
@@ -165,6 +169,12 @@ class FolderChannel:
         if folder_index.set_aside_unreadable([path]):
             return False
         raise taken(package, there.sha256, self._label)
+
+    def _notes_content(self, entry: ChannelEntry) -> bytes | None:
+        try:
+            return (self.path / entry.subdir / f"{entry.filename}{beside.NOTES}").read_bytes()
+        except OSError:
+            return None
 
     def _index_unlisted(self) -> None:
         listing = self._listing()

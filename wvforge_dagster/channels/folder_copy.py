@@ -1,4 +1,4 @@
-"""Putting packages into a channel folder: under another name until all of them are there, whole and durable."""
+"""Putting files into a channel folder: under another name until all of them are there, whole and durable."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -18,33 +19,37 @@ _INDEX_PARTS = ".tmp/*.*"  # where py-rattler writes the files of an index befor
 _SPARE_BYTES = 256 * 1024
 
 
-def put(packages: Sequence[PackageFile], channel: Path, *, spare: int) -> None:
-    """Copy packages into their platform folders; only when all are there, they get their names.
+def put(packages: Sequence[PackageFile], channel: Path, contents: Mapping[str, bytes], *, spare: int) -> None:
+    """Copy packages into their platform folders; only when all are there, they get their names, after what lies beside them.
 
     Args:
+        contents: files that are to lie beside packages, by their path in the channel; what has that content is left.
         spare: bytes that the disk must have left for the index that is written next.
 
     Raises:
-        OSError: if they cannot be written, a full disk included; then none of them is there.
-        ForgeError: if a package is gone or changed since it was measured; then none of them is there.
+        OSError: if they cannot be written, a full disk included; then none of the new files is there.
+        ForgeError: if a package is gone or changed since it was measured; then none of the new files is there.
     """
     copies: dict[Path, Path] = {}
     named: list[Path] = []
     try:
+        for name, content in contents.items():
+            final = channel / name
+            if not final.is_file() or final.read_bytes() != content:
+                copies[final] = _part_for(final)
+                _write(content, copies[final])
         for package in packages:
-            folder = channel / package.subdir
-            if not folder.exists():
-                folder.mkdir()
-                folder.chmod(0o755)
-            final = folder / package.filename
+            final = channel / package.subdir / package.filename
             if final not in copies:
-                copies[final] = folder / _PART.format(uuid.uuid4().hex)
+                copies[final] = _part_for(final)
                 _copy(package, copies[final])
         if copies and shutil.disk_usage(channel).free < spare + _SPARE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         for final, copy in copies.items():
+            is_new = not final.exists()
             copy.rename(final)
-            named.append(final)
+            if is_new:
+                named.append(final)
         for folder in {final.parent for final in copies}:
             _sync(folder)
     except BaseException:
@@ -63,6 +68,20 @@ def remove_unfinished(channel: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _part_for(final: Path) -> Path:
+    folder = final.parent
+    if not folder.exists():
+        folder.mkdir()
+        folder.chmod(0o755)
+    return folder / _PART.format(uuid.uuid4().hex)
+
+
+def _write(content: bytes, target: Path) -> None:
+    with target.open("xb") as stream:
+        stream.write(content)
+        _finish(stream)
+
+
 def _copy(package: PackageFile, target: Path) -> None:
     """Write a package to `target`, durable, readable by everyone, and with the content it is said to have."""
     digest = hashlib.sha256()
@@ -74,11 +93,16 @@ def _copy(package: PackageFile, target: Path) -> None:
         while block := source.read(1 << 20):
             digest.update(block)
             copy.write(block)
-        copy.flush()
-        os.fchmod(copy.fileno(), 0o644)
-        os.fsync(copy.fileno())
+        _finish(copy)
     if digest.hexdigest() != package.sha256:
         raise ForgeError("changed since it was measured", where=str(package.path), remedy="build it again")
+
+
+def _finish(stream: BinaryIO) -> None:
+    """Make a written file durable and readable by everyone."""
+    stream.flush()
+    os.fchmod(stream.fileno(), 0o644)
+    os.fsync(stream.fileno())
 
 
 def _sync(folder: Path) -> None:

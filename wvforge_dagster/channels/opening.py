@@ -41,7 +41,13 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
         case FileTarget():
             return FolderChannel(root / target.file, label=target.label)
         case PrefixTarget():
-            return PrefixChannel(url=target.url, channel=target.prefix, subdirs=subdirs, credentials=credentials)
+            return PrefixChannel(
+                url=target.url,
+                channel=target.prefix,
+                subdirs=subdirs,
+                credentials=credentials,
+                attestation=target.attestation,
+            )
         case S3Target():
             credentials.refuse_half_of_aws()
             bucket, _, prefix = target.s3.partition("/")

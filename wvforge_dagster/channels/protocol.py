@@ -29,6 +29,12 @@ class ChannelEntry:
     size: int
 
 
+Documents = Mapping[str, Mapping[str, bytes]]
+"""What is to lie beside packages (see `beside`): by the sha256 of a package, contents by ending."""
+
+NO_DOCUMENTS: Documents = {}
+
+
 class Channel(Protocol):
     """A place where packages are published.
 
@@ -47,6 +53,10 @@ class Channel(Protocol):
     @property
     def is_local(self) -> bool:
         """Whether `entries`, `read` and `notes` answer without a network."""
+
+    @property
+    def keeps_documents(self) -> bool:
+        """Whether files can lie beside a package, to be read at the package's address with their ending."""
 
     def entries(self) -> tuple[ChannelEntry, ...]:
         """Every package that the channel's repodata lists, in order of subdir and filename.
@@ -76,8 +86,11 @@ class Channel(Protocol):
         A kind may have no place for them.
         """
 
-    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+    def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """Put packages into the channel and return them as read back from its repodata, in the same order.
+
+        Their documents lie beside them before the index lists them, also beside packages that are there already; a kind that
+        keeps none leaves them out.
 
         A package that is there with the same sha256 is left as it is; one that is there with another is
         refused before anything is written.

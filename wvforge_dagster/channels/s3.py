@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
 
+from wvforge_dagster.channels import beside
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.package_archive import check_unchanged, identify
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
-from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line, read_repodata
 from wvforge_dagster.channels.s3_calls import S3Place
@@ -27,8 +27,6 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
 
-NOTES_ENDING = ".wvforge.json"
-
 
 class S3Channel:
     """Packages as objects, each put whole and never over another, with an index beside them that py-rattler writes.
@@ -38,6 +36,7 @@ class S3Channel:
     """
 
     is_local = False
+    keeps_documents = True
 
     def __init__(
         self,
@@ -112,7 +111,8 @@ class S3Channel:
 
     def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
         """See `Channel.notes`: an object beside the package has them."""
-        return _notes_in(self._store.read(_notes_name(entry)), entry)
+        found = self._store.read(_notes_name(entry))
+        return beside.read_notes(found.content if found else None, entry)
 
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
         """See `Channel.add_notes`.
@@ -120,16 +120,9 @@ class S3Channel:
         Raises:
             ForgeError: if they cannot be written, or others write there all the time.
         """
-        for _ in range(20):
-            before = self._store.read(_notes_name(entry))
-            there = _notes_in(before, entry)
-            wanted = [*(note for note in there if note not in notes), *notes]
-            content = json.dumps({"sha256": entry.sha256, "notes": wanted}).encode()
-            if wanted == list(there) or self._store.put(_notes_name(entry), content, instead_of=before):
-                return
-        raise ForgeError(f"the notes on {entry.filename} were not written: others write there", where=self.label)
+        self._put_beside(_notes_name(entry), lambda there: beside.add_notes(there, entry, notes))
 
-    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+    def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages that lie in the bucket without being listed are listed with them.
 
         Raises:
@@ -143,6 +136,8 @@ class S3Channel:
         absent = [package for package in missing if not self._holds(package)]
         for package in absent:
             check_unchanged(package)
+        for name, content in beside.contents_beside(packages, documents).items():
+            self._put_beside(name, lambda _, content=content: content)  # type: ignore[misc]
         for package in absent:
             self._put(package)
         if missing:
@@ -188,6 +183,16 @@ class S3Channel:
         if not self._store.put_file(name, package.path, package.sha256, package.size):
             # Another publisher was faster, or an earlier attempt arrived after all: what is there decides.
             self._holds(package)
+
+    def _put_beside(self, name: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Put what `change` makes of the object, or of None, in its place, unless that is the same."""
+        for _ in range(20):
+            before = self._store.read(name)
+            there = before.content if before else None
+            content = change(there)
+            if content is None or content == there or self._store.put(name, content, instead_of=before):
+                return
+        raise ForgeError(f"{name} was not written: others write there", where=self.label)
 
     def _index_until_listed(self, wanted: Sequence[ChannelEntry], subdirs: Sequence[str], size: int) -> Listing:
         """The listing once it holds every wanted file, or as it is when the time is over."""
@@ -235,14 +240,4 @@ def _all_in(wanted: Sequence[ChannelEntry], listing: Listing) -> bool:
 
 
 def _notes_name(entry: ChannelEntry) -> str:
-    return f"{entry.subdir}/{entry.filename}{NOTES_ENDING}"
-
-
-def _notes_in(found: Any, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
-    """The notes on this very file (by its sha256); none if they cannot be read: losing them costs a build, not truth."""
-    try:
-        content = json.loads(found.content)
-        notes = content["notes"] if content["sha256"] == entry.sha256 else []
-        return tuple(note for note in notes if isinstance(note, dict))
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return ()
+    return f"{entry.subdir}/{entry.filename}{beside.NOTES}"

@@ -16,7 +16,7 @@ from rattler.package_streaming import PackageArchive
 from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
 from wvforge_dagster.channels.package_archive import check_unchanged, identify, read_files
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
-from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
 from wvforge_dagster.channels.publication import confirm, not_yet_listed
 from wvforge_dagster.channels.remote_index import RemoteIndex
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line
@@ -68,6 +68,7 @@ class ServerChannel:
     """Packages on a server, uploaded in a process of their own and read back from the server's own index."""
 
     is_local = False
+    keeps_documents = False
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class ServerChannel:
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
         """Nothing: the server takes packages only."""
 
-    def publish(self, packages: Sequence[PackageFile]) -> tuple[ChannelEntry, ...]:
+    def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages before one that fails stay uploaded: a server takes them one by one.
 
         Raises:

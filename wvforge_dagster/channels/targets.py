@@ -97,11 +97,16 @@ class FileTarget(PublishTarget):
 
 
 class PrefixTarget(PublishTarget):
-    """A channel of prefix.dev, or of another server (`url`) that speaks its protocol."""
+    """A channel of prefix.dev, or of another server (`url`) that speaks its protocol.
+
+    Attributes:
+        attestation: whether packages are uploaded as a trusted publisher, with an attestation that sigstore signs.
+    """
 
     kind = "prefix"
     prefix: ChannelName
     url: ServerAddress = "https://prefix.dev"
+    attestation: bool = False
 
 
 class S3Target(PublishTarget):

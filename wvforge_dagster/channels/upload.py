@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import wvforge_dagster
-from wvforge_dagster.channels.credentials import KEY_VARIABLES, SERVER_VARIABLES, Credentials
+from wvforge_dagster.channels.credentials import KEY_VARIABLES, SERVER_VARIABLES, Credentials, Identity
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -24,6 +24,9 @@ _PASSED_ON = re.compile(
     r"PATH|LD_LIBRARY_PATH|HOME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|DBUS_SESSION_BUS_ADDRESS|SSL_CERT_(FILE|DIR)|(https?|all|no)_proxy",
     re.IGNORECASE,
 )
+ATTESTATION = "attestation"
+"""The argument of an attempt that is to make an attestation as well."""
+
 _REMEDIES = {
     401: "check the key in {key}",
     403: "the key must be allowed to write to this channel",
@@ -73,6 +76,7 @@ def upload(
         ForgeError: with the status and the server's words, and without the key.
     """
     limit = patience.upload_limit(package.size)
+    identity = _identity(url, credentials, label) if arguments.get(ATTESTATION) else None
     request = {
         "kind": kind,
         "file": str(package.path.absolute()),
@@ -80,6 +84,7 @@ def upload(
         "sha256": package.sha256,
         "url": url,
         "api_key": credentials.api_key_for(url, kind) if kind == "prefix" else credentials.secret_for(kind, url),
+        "identity": {"url": identity.request_url, "token": identity.request_token} if identity else None,
         "auth_file": str(credentials.auth_file) if credentials.auth_file else None,
         "limit_s": limit,
         "arguments": dict(arguments),
@@ -98,6 +103,19 @@ def upload(
     remedy = _REMEDIES.get(attempt.status or 0, "try again later" if attempt.again else None)
     remedy = remedy.format(key=KEY_VARIABLES[kind]) if remedy else _where_a_key_goes(kind, attempt.words)
     raise ForgeError(f"{package.filename} was not uploaded{tried}: {attempt.fault}", where=label, remedy=remedy)
+
+
+def _identity(url: str, credentials: Credentials, label: str) -> Identity:
+    identity = credentials.identity_for(url)
+    if identity is None:
+        if credentials.identity is None:
+            words = "attestation needs the identity of a GitHub Actions job, and there is none"
+            remedy = "give the job 'permissions: id-token: write', or remove attestation from forge.yaml"
+        else:
+            words = "attestation is for prefix.dev: the job's identity is shown to no other server"
+            remedy = "remove attestation or url from forge.yaml"
+        raise ForgeError(words, where=label, remedy=remedy)
+    return identity
 
 
 def _where_a_key_goes(kind: str, words: str) -> str | None:

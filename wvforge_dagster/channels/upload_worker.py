@@ -3,8 +3,8 @@
 rattler-build's uploads hold the GIL and have no time limit, so they get a process that can be ended. It is the only one
 that is given the key: through standard input, where neither the process list nor its environment shows it.
 
-Standard input: a JSON object with ``kind``, ``file``, ``subdir``, ``sha256``, ``url``, ``api_key`` and ``auth_file`` (or null),
-``limit_s``, and ``arguments``, which depend on the kind.
+Standard input: a JSON object with ``kind``, ``file``, ``subdir``, ``sha256``, ``url``, ``api_key``, ``auth_file`` and
+``identity`` (or null), ``limit_s``, and ``arguments``, which depend on the kind.
 Standard output: a JSON object with ``error``, the words or null, and where it can be seen the answer's ``status`` and
 ``retry_after`` (seconds).
 """
@@ -14,8 +14,10 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,22 @@ def main() -> None:
 def _prefix(request: Mapping[str, Any]) -> Answer:
     from rattler_build.upload import upload_package_to_prefix
 
-    upload_package_to_prefix([request["file"]], request["url"], request["arguments"]["channel"], **_access(request))
+    channel, identity = request["arguments"]["channel"], request["identity"]
+    if identity is None:
+        upload_package_to_prefix([request["file"]], request["url"], channel, **_access(request))
+        return {"error": None}
+    # Set here, and not by the parent, so that the process list does not show them.
+    os.environ |= {
+        "GITHUB_ACTIONS": "true",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": identity["url"],
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": identity["token"],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        # The engine writes the attestation beside the package, which may lie in a channel.
+        package = Path(folder) / Path(request["file"]).name
+        package.symlink_to(request["file"])
+        # With a key it would upload without an attestation, and say nothing.
+        upload_package_to_prefix([str(package)], request["url"], channel, generate_attestation=True)
     return {"error": None}
 
 

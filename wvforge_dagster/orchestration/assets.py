@@ -22,7 +22,12 @@ from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.made import Made, MakeFailed
 from wvforge_dagster.orchestration.make import make_variant, test_variant
-from wvforge_dagster.orchestration.metadata import artifacts_metadata, made_metadata, package_metadata
+from wvforge_dagster.orchestration.metadata import (
+    artifacts_metadata,
+    made_metadata,
+    package_metadata,
+    provenance_metadata,
+)
 from wvforge_dagster.orchestration.partitions import partition_mapping, partition_of, partitions_definition
 from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
@@ -141,6 +146,7 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)
         metadata |= {key: value for key, value in shown.items() if key.split(": ")[-1] in _UPLOAD_KEYS}
+        metadata |= provenance_metadata(published)
         yield dg.MaterializeResult(
             metadata=metadata, data_version=_data_version([a.sha256 for a in published.artifacts])
         )

@@ -56,8 +56,8 @@ def build_variant(
         number = build_number(forge, variant, status)
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
         for position, expected in enumerate(status.expected):
-            request = _request(forge, variant, expected, number)
-            package, place = _build(attempt, request, str(position), [siblings.url] if built else [])
+            request = build_request(forge, variant, expected, number)
+            package, place = build_patiently(attempt, request, str(position), [siblings.url] if built else [])
             _check_sources(forge, variant, expected)
             built.append(package)
             outcomes = _test(forge, variant, expected, package, place, attempt.write)
@@ -92,7 +92,9 @@ def build_variant(
         )
 
 
-def _build(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> tuple[BuiltPackage, BuildPlace]:
+def build_patiently(
+    attempt: Attempt, request: BuildRequest, name: str, channels: list[str]
+) -> tuple[BuiltPackage, BuildPlace]:
     """Build an output; a source that cannot be fetched is tried again after growing pauses, unless it is a wrong one."""
     for pause in FETCH_PAUSES:
         place = attempt.place(name, channels)
@@ -136,7 +138,8 @@ def _equal_packages(expected: tuple[Expected, ...], built: list[BuiltPackage]) -
     return tuple(found)
 
 
-def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
+def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
+    """What to build of one output of a package variant, under a build number."""
     output = expected.output
     recipe = forge.catalog.packages[variant.id.package].recipe
     assert recipe is not None, "a package variant with outputs has a recipe"

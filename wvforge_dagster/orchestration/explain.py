@@ -27,6 +27,21 @@ def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator
     Raises:
         ForgeError: if the forge has no such package or partition.
     """
+    chosen = variants_of(forge, package, partition)
+    evidence = gather(forge)
+    statuses = derive(forge.catalog, evidence)
+    for position, identity in enumerate(chosen):
+        if position:
+            yield ""
+        yield from _explain(forge, evidence, statuses[identity])
+
+
+def variants_of(forge: ForgeOnDisk, package: str, partition: str | None) -> tuple[VariantId, ...]:
+    """The package variants that the name of a package or an output means, and a partition, or all.
+
+    Raises:
+        ForgeError: if the forge has no such package or partition.
+    """
     owner = forge.catalog.provider.get(package)
     if owner is None:
         raise ForgeError(f"no package {package!r} in this forge", remedy=f"it has {', '.join(forge.catalog.packages)}")
@@ -34,13 +49,7 @@ def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator
     if partition is not None and partition not in keys:
         known = ", ".join(key or "none: it is not partitioned" for key in keys)
         raise ForgeError(f"no partition {partition!r}", where=owner, remedy=f"it has {known}")
-    evidence = gather(forge)
-    statuses = derive(forge.catalog, evidence)
-    chosen = [VariantId(owner, key) for key in keys if partition in (None, key)]
-    for position, identity in enumerate(chosen):
-        if position:
-            yield ""
-        yield from _explain(forge, evidence, statuses[identity])
+    return tuple(VariantId(owner, key) for key in keys if partition in (None, key))
 
 
 def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator[str]:

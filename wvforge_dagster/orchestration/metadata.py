@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from wvforge_dagster.build.inspect import Environments
+from wvforge_dagster.channels.beside import SBOM, STATEMENT
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.orchestration.made import Made
+from wvforge_dagster.orchestration.publish import Published
 
 Metadata = dict[str, Any]
 
@@ -62,6 +65,16 @@ def artifacts_metadata(artifacts: tuple[Artifact, ...]) -> Metadata:
             f"{_prefix(artifact, artifacts)}{key}": value for key, value in artifact_metadata(artifact).items()
         }
     return metadata
+
+
+def provenance_metadata(published: Published) -> Metadata:
+    """The SBOM and the statement of inputs of each published package."""
+    return {
+        f"{_prefix(artifact, published.artifacts)}{key}": dg.MetadataValue.json(json.loads(documents[ending]))
+        for artifact in published.artifacts
+        if (documents := published.documents.get(artifact.sha256))
+        for key, ending in (("SBOM", SBOM), ("statement of inputs", STATEMENT))
+    }
 
 
 def _prefix(artifact: Artifact, artifacts: tuple[Artifact, ...]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.artifact import Artifact
@@ -15,16 +16,22 @@ from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import upload_lock
+from wvforge_dagster.orchestration.provenance import keep_provenance
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.staging import bring, share_notes
 
 
 @dataclass(frozen=True)
 class Published:
-    """What each target holds of a package variant, as read back from its repodata."""
+    """What each target holds of a package variant, as read back from its repodata.
+
+    Attributes:
+        documents: the SBOM and the statement of each package, by its sha256 and by ending.
+    """
 
     artifacts: tuple[Artifact, ...]
     entries: tuple[tuple[str, tuple[ChannelEntry, ...]], ...]
+    documents: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, hash=False)
 
 
 def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
@@ -50,12 +57,16 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         )
     staged = bring(forge, status.artifacts)
     files = [_staged_file(forge, artifact) for artifact in status.artifacts]
+    documents = {
+        file.sha256: keep_provenance(forge, artifact, file)
+        for artifact, file in zip(status.artifacts, files, strict=True)
+    }
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
     targets = forge.targets_of(identity.package)
     for _, channel in targets:
         try:
-            entries.append((channel.label, tuple(channel.publish(files))))
+            entries.append((channel.label, tuple(channel.publish(files, documents))))
             share_notes(forge, channel, staged)
         except ForgeError as fault:
             faults.append(_with_label(fault, channel.label))
@@ -66,7 +77,7 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         keep_failure(forge, identity, Failure(FailureClass.UPLOAD, reason, input_digest=status.input_digest))
         raise ForgeError(reason, where=f"upload of {identity}")
     forget_failure(forge, identity)
-    return Published(status.artifacts, tuple(entries))
+    return Published(status.artifacts, tuple(entries), documents)
 
 
 def _staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
