@@ -10,7 +10,7 @@ import pytest
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.opening import open_channel
-from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.channels.targets import (
     TARGETS,
     AnacondaTarget,
@@ -142,5 +142,5 @@ def test_a_relative_folder_is_relative_to_the_forge_and_an_absolute_one_is_not(t
 
 def test_a_prefix_channel_is_read_from_its_server(tmp_path: Path) -> None:
     channel = open_channel(PrefixTarget(prefix="wv-forge"), tmp_path, Credentials())
-    assert isinstance(channel, PrefixChannel)
+    assert isinstance(channel, ServerChannel)
     assert (channel.url, channel.is_local) == ("https://prefix.dev/wv-forge", False)

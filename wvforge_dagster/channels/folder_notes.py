@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.channels.protocol import ChannelEntry
-
-ENDING = ".wvforge.json"
+from wvforge_dagster.channels.verification import NOTES_ENDING
 
 
 def read_notes(channel: Path, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
@@ -41,4 +40,4 @@ def add_notes(channel: Path, entry: ChannelEntry, notes: Sequence[dict[str, Any]
 
 
 def _path(channel: Path, entry: ChannelEntry) -> Path:
-    return channel / entry.subdir / f"{entry.filename}{ENDING}"
+    return channel / entry.subdir / f"{entry.filename}{NOTES_ENDING}"
