@@ -28,7 +28,7 @@ class Published:
 
 
 def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
-    """Publish the staged packages of a package variant to every target that it goes to.
+    """Publish the staged packages of a package variant to every target that it goes to by itself.
 
     A target that fails does not hide the others.
 
@@ -49,10 +49,10 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
     staged = bring(forge, status.artifacts)
-    files = [_staged_file(forge, artifact) for artifact in status.artifacts]
+    files = [staged_file(forge, artifact) for artifact in status.artifacts]
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
-    targets = forge.targets_of(identity.package)
+    targets = forge.targets_at_once(identity.package)
     for _, channel in targets:
         try:
             entries.append((channel.label, tuple(channel.publish(files))))
@@ -69,8 +69,12 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
     return Published(status.artifacts, tuple(entries))
 
 
-def _staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
-    """The staged file, measured anew: what was changed behind our back is not published."""
+def staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
+    """The staged file, measured anew: what was changed behind our back is not published.
+
+    Raises:
+        ForgeError: if it was changed.
+    """
     file = PackageFile.read(forge.output / "staging" / artifact.subdir / artifact.filename, artifact.subdir)
     if file.sha256 != artifact.sha256:
         raise ForgeError("was changed after it was staged", where=str(file.path), remedy="remove it and build it again")
