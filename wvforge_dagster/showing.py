@@ -57,9 +57,15 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     show_warnings(outcome.warnings)
     print_table(outcome.statuses.values())
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
-    targets = ", ".join(f"{channel.label} ({channel.url})" for _, channel in forge.targets)
+    at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
+    targets = ", ".join(f"{channel.label} ({channel.url})" for channel in at_once)
     if targets and outcome.publish:
         out.print(f"published to {targets}", markup=False, soft_wrap=True)
+    waiting = [status for status in outcome.statuses.values() if status.with_column]
+    if waiting:
+        out.print(
+            f"{len(waiting)} of them wait for their columns: wvforge channel promote", markup=False, soft_wrap=True
+        )
     failures = read_failures(forge)
     for status in outcome.bad:
         reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
