@@ -135,7 +135,7 @@ class Channel(Protocol):
     def remove(self, entries: Sequence[ChannelEntry]) -> None:
         """Take listed packages, with what was noted on them, out of the channel: out of its index first, where this writes it.
 
-        What is gone already is left so; what an earlier attempt left is finished.
+        What is gone already is left so. With no entries nothing is done, and kinds that allow no deletion say so.
 
         Raises:
             ForgeError: if one is listed with another content now, cannot be removed, or kinds like this allow none.

@@ -124,6 +124,8 @@ class S3Channel(RemoteChannel):
         Raises:
             ForgeError: if one is listed with another content, the server cannot be reached, or refuses.
         """
+        if not entries:
+            return
         subdirs = sorted({entry.subdir for entry in entries})
         with self._turn(0):
             gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)

@@ -21,7 +21,7 @@ from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_
 from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
 from wvforge_dagster.channels.remote_index import RemoteIndex
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line
-from wvforge_dagster.channels.upload import Uploaded, remove, upload
+from wvforge_dagster.channels.upload import Uploaded, refuse_removal, remove, upload
 from wvforge_dagster.channels.verification import ASK, REPLACE, compare
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -154,6 +154,7 @@ class ServerChannel(RemoteChannel):
         Raises:
             ForgeError: if it is listed with another content, the server refuses, or lists it still after the patience's time.
         """
+        refuse_removal(self._service.kind, self.label)
         subdirs = sorted({entry.subdir for entry in entries})
         gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)
         for entry in gone:

@@ -111,12 +111,8 @@ def remove(
     """Have a server delete a package, trying again as for uploads; one that is not there is left so.
 
     Raises:
-        ForgeError: with the status and the server's words, and without the key; or if this kind allows no deletion.
+        ForgeError: with the status and the server's words, and without the key.
     """
-    if kind not in REMOVABLE:
-        raise ForgeError(
-            f"packages are not removed from channels of the kind {kind}", where=label, remedy="do it on its website"
-        )
     request = {
         "action": "remove",
         "kind": kind,
@@ -135,6 +131,13 @@ def remove(
     attempt = _try_patiently(request, credentials, patience)
     if attempt is not None and attempt.status != 404:
         raise _fault(attempt, f"{entry.filename} was not removed", kind, patience, label)
+
+
+def refuse_removal(kind: str, label: str) -> None:
+    """Raise ForgeError if packages are not removed from servers of this kind."""
+    if kind not in REMOVABLE:
+        words = f"packages are not removed from channels of the kind {kind}"
+        raise ForgeError(words, where=label, remedy="do it on its website")
 
 
 def _try_patiently(request: Mapping[str, Any], credentials: Credentials, patience: Patience) -> _Attempt | None:

@@ -32,8 +32,10 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     """What would go from a channel if `keep` builds of each package variant were kept. Nothing is removed.
 
     Raises:
-        ForgeError: if the channel cannot be read, or what it holds of the forge's packages: what is not known is not removed.
+        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages: what is not
+            known is not removed.
     """
+    channel.remove(())
     for fault in refresh(forge, [channel]).values():
         raise fault
     current = {
@@ -50,7 +52,7 @@ def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
     """Remove what `plan_pruning` found.
 
     Raises:
-        ForgeError: if the channel changed in the meantime, refuses, or is of a kind that allows no deletion.
+        ForgeError: if the channel changed in the meantime, or refuses.
     """
     entries = [pruning.entries[build] for build in pruning.retention.goes]
     if entries:

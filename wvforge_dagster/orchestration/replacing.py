@@ -23,8 +23,10 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
         False if the target holds the staged one already; then nothing was done.
 
     Raises:
-        ForgeError: if there is none in staging or in the target, the staged one was changed, or the target refuses.
+        ForgeError: if the target's kind allows no deletion, there is none in staging or in the target, the staged one was
+            changed, or the target refuses.
     """
+    channel.remove(())
     staged = _only(forge.staging, filename)
     there = _only(channel, filename)
     if channel.label == forge.staging.label:

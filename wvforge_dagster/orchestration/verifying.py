@@ -70,7 +70,7 @@ def _not_there(
                 continue
             where = f"{channel.label}: {identity}"
             if status.state not in UP_TO_DATE:
-                if identity not in held:
+                if identity not in held and target.publish == "at-once":
                     yield Finding(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
             elif channel.label not in status.with_column:
                 for artifact in status.artifacts:
