@@ -84,3 +84,7 @@ def test_a_column_that_the_forge_has_not_is_refused_with_those_that_it_has() -> 
         column(world(), "3.12")
     plain = World(recipe("pure"), dimensions=columns((), ()).only(()))
     assert [str(status.id) for status in column(plain, "").lacking] == ["pure"]
+    with pytest.raises(ForgeError, match="has no column 'x'; it has no dimensions: name no column"):
+        column(plain, "x")
+    with pytest.raises(ForgeError, match=r"^name a column; it has "):
+        column(world(), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ class ChannelEntry:
     Attributes:
         sha256: lower-case hex digest of the file.
         size: bytes.
-        depends: the specs of what it requires to run.
+        depends: the specs of what it requires to run, as the channel has them: what makes no other package of it.
     """
 
     subdir: str
@@ -28,7 +28,7 @@ class ChannelEntry:
     build_number: int
     sha256: str
     size: int
-    depends: tuple[str, ...] = ()
+    depends: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, order=True)

@@ -42,8 +42,9 @@ def column_of(catalog: Catalog, statuses: Mapping[VariantId, Status], key: str) 
     try:
         values = catalog.dimensions.split(key)
     except ValueError:
-        known = ", ".join(repr(other) for other in catalog.dimensions.keys())
-        raise ForgeError(f"the forge has no column {key!r}", remedy=f"it has {known}") from None
+        keys = [repr(other) for other in catalog.dimensions.keys() if other]
+        known = f"it has {', '.join(keys)}" if keys else "it has no dimensions: name no column"
+        raise ForgeError(f"the forge has no column {key!r}" if key else "name a column", remedy=known) from None
     members = [
         statuses[identity]
         for identity in catalog.variants

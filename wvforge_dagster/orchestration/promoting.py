@@ -9,16 +9,16 @@ from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.targets import PublishTarget
-from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.promotion import Column, column_of
+from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
-from wvforge_dagster.orchestration.publish import staged_file
+from wvforge_dagster.orchestration.publish import ready_files
 from wvforge_dagster.orchestration.recording import record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
-from wvforge_dagster.orchestration.staging import bring, share_notes
+from wvforge_dagster.orchestration.staging import share_notes
 from wvforge_dagster.settings import dagster_home
 
 
@@ -27,11 +27,11 @@ class Promotion:
     """What the promotion of a column is.
 
     Attributes:
-        lacks: the packages that each target does not hold yet, in dependency order, by its label.
+        lacks: the package variants that each target does not hold yet, in dependency order, by its label.
     """
 
     column: Column
-    lacks: Mapping[str, tuple[Artifact, ...]]
+    lacks: Mapping[str, tuple[Status, ...]]
 
 
 def plan_promotions(forge: ForgeOnDisk, keys: tuple[str, ...]) -> tuple[Promotion, ...]:
@@ -76,12 +76,11 @@ def promote(forge: ForgeOnDisk, keys: tuple[str, ...], instance: InstanceRef | N
         if promotion.column.lacking:
             continue
         for _, channel in forge.targets_by_column:
-            artifacts = promotion.lacks[channel.label]
             try:
-                if artifacts:
-                    entries = bring(forge, artifacts)
-                    channel.publish([staged_file(forge, artifact) for artifact in artifacts])
-                    share_notes(forge, channel, entries)
+                ready = [ready_files(forge, status) for status in promotion.lacks[channel.label]]
+                if ready:
+                    channel.publish([file for _, files in ready for file in files])
+                    share_notes(forge, channel, [entry for staged, _ in ready for entry in staged])
             except ForgeError as fault:
                 faults.append(str(fault))
     faults += [str(fault) for fault in _refresh(forge).values()]
@@ -100,8 +99,8 @@ def promotion_lines(promotion: Promotion) -> list[str]:
         lines = [f"{status.id} is {status.state}: {status.reason}" for status in column.lacking]
         return [f"{name}: {column.progress} passed; it is not promoted", *lines]
     return [f"{name}: {column.progress} passed"] + [
-        f"{label}: {' '.join(artifact.filename for artifact in artifacts) if artifacts else 'holds all of it'}"
-        for label, artifacts in promotion.lacks.items()
+        f"{label}: {' '.join(item.filename for status in lacks for item in status.artifacts) or 'holds all of it'}"
+        for label, lacks in promotion.lacks.items()
     ]
 
 
@@ -109,10 +108,7 @@ def _refresh(forge: ForgeOnDisk) -> Mapping[str, ForgeError]:
     return refresh(forge, (channel for _, channel in forge.targets_by_column))
 
 
-def _lacking(column: Column, target: PublishTarget, channel: Channel) -> tuple[Artifact, ...]:
+def _lacking(column: Column, target: PublishTarget, channel: Channel) -> tuple[Status, ...]:
     return tuple(
-        artifact
-        for status in column.passed
-        if target.takes(status.id.package) and channel.label in status.with_column
-        for artifact in status.artifacts
+        status for status in column.passed if target.takes(status.id.package) and channel.label in status.with_column
     )

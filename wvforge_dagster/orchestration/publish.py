@@ -10,7 +10,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.state import UP_TO_DATE, State
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -48,8 +48,7 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
-    staged = bring(forge, status.artifacts)
-    files = [staged_file(forge, artifact) for artifact in status.artifacts]
+    staged, files = ready_files(forge, status)
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
     targets = forge.targets_at_once(identity.package)
@@ -67,6 +66,16 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         raise ForgeError(reason, where=f"upload of {identity}")
     forget_failure(forge, identity)
     return Published(status.artifacts, tuple(entries))
+
+
+def ready_files(forge: ForgeOnDisk, status: Status) -> tuple[tuple[ChannelEntry, ...], list[PackageFile]]:
+    """The staged packages of a package variant that is up to date: what uploads and promotions put into channels.
+
+    Raises:
+        ForgeError: if they cannot be had, or were changed after they were staged.
+    """
+    staged = bring(forge, status.artifacts)
+    return staged, [staged_file(forge, artifact) for artifact in status.artifacts]
 
 
 def staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
