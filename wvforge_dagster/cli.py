@@ -8,24 +8,20 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from wvforge_dagster import __version__
+from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import STUCK, State, Status
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
+from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome
 
 if TYPE_CHECKING:
-    from wvforge_dagster.orchestration.build_forge import Outcome
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 app = typer.Typer(
@@ -36,22 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False)
-
-SHOWN_LINES = 10
-"""Of the last lines of a failed build's log."""
-
-STATE_STYLES = {
-    State.PUBLISHED: "green",
-    State.STAGED: "cyan",
-    State.BUILDING: "blue",
-    State.STALE: "yellow",
-    State.WAITING: "yellow",
-    State.MISSING: "yellow",
-    State.SKIPPED: "dim",
-    State.RETIRED: "dim",
-}
+app.add_typer(channel_app, name="channel")
 
 
 def _show_version(wanted: bool) -> None:
@@ -90,6 +71,9 @@ def build(
         bool, typer.Option("--retry-failed", help="Try those again that failed with the inputs that they still have.")
     ] = False,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Stage only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be built and published, and why; touch nothing.")
+    ] = False,
 ) -> None:
     """Build, test and publish what is out of date, in dependency order."""
     from wvforge_dagster.orchestration.fork_server import start_fork_server
@@ -97,47 +81,23 @@ def build(
     settings = read_settings(context.obj)
     start_fork_server()
     from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
+    from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.plan import select
 
     started = time.monotonic()
     forge = open_forge(settings)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
-    _assemble_upstream(forge)
     named = {forge.catalog.provider[name] for name in packages or []}
     forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
-    with _interruptible(), BuildProgress(err) as progress:
+    if dry_run:
+        show_lines(what_it_would_do(forge, wanted))
+        return
+    _assemble_upstream(forge)
+    with interruptible(), BuildProgress(err) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
-    _show_outcome(forge, outcome, started)
-
-
-def _show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
-    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
-    from wvforge_dagster.orchestration.failures import read_failures
-    from wvforge_dagster.orchestration.show import counts
-
-    for fault in outcome.warnings:
-        err.print(f"warning: {fault}", markup=False, soft_wrap=True)
-    _print_table(outcome.statuses.values())
-    out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
-    targets = ", ".join(f"{channel.label} ({channel.url})" for _, channel in forge.targets)
-    if targets and outcome.publish:
-        out.print(f"published to {targets}", markup=False, soft_wrap=True)
-    failures = read_failures(forge)
-    for status in outcome.bad:
-        reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
-        failure = failures.get(status.id) if status.state is not State.BLOCKED else None
-        kind = f" ({failure.failure_class})" if failure else ""
-        err.print(Text(f"{status.state}{kind}: {status.id}: {reason}", style="red"), soft_wrap=True)
-        for line in failure.details.splitlines()[-SHOWN_LINES:] if failure else ():
-            err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")
-        if failure and failure.log:
-            err.print(f"  log: {forge.output / failure.log}", markup=False, soft_wrap=True)
-        if status.id in outcome.given_up:
-            err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
-    if outcome.bad:
-        raise typer.Exit(1)
+    show_outcome(forge, outcome, started)
 
 
 @app.command()
@@ -165,7 +125,7 @@ def status(
     elif as_markdown:
         sys.stdout.write(markdown(rows(statuses.values())) + "\n")
     else:
-        _print_table(statuses.values())
+        print_table(statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
         if not statuses:
             err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)
@@ -181,8 +141,7 @@ def explain(
     from wvforge_dagster.orchestration.explain import explain as explain_lines
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
 
-    for line in explain_lines(open_forge(read_settings(context.obj)), package, partition):
-        out.print(line, markup=False, soft_wrap=True)
+    show_lines(explain_lines(open_forge(read_settings(context.obj)), package, partition))
 
 
 @app.command("rebuild-check")
@@ -206,7 +165,7 @@ def rebuild_check(
     forge = open_forge(read_settings(context.obj))
     equal = True
     for identity in chosen_variants(forge, package, partition):
-        with _interruptible():
+        with interruptible():
             rebuilt = rebuild_check(forge, identity, on_log)
         for one in rebuilt:
             equal = equal and one.equal
@@ -222,8 +181,7 @@ def graph(context: typer.Context) -> None:
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.show import graph_lines
 
-    for line in graph_lines(open_forge(read_settings(context.obj)).catalog):
-        out.print(line, markup=False, soft_wrap=True)
+    show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog))
 
 
 @app.command()
@@ -240,15 +198,14 @@ def nightly(
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
     _assemble_upstream(forge)
-    with _interruptible():
+    with interruptible():
         night = look(forge)
-    for line in night.lines():
-        out.print(line, markup=False, soft_wrap=True)
+    show_lines(night.lines())
     if dry_run:
         return
-    with _interruptible(), BuildProgress(err) as progress:
+    with interruptible(), BuildProgress(err) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
-    _show_outcome(forge, outcome, started)
+    show_outcome(forge, outcome, started)
 
 
 @app.command()
@@ -352,23 +309,13 @@ def _dagster_environment(forge: ForgeOnDisk, home: Path) -> dict[str, str]:
     return {"DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command in one line; typer would say nothing."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("wvforge: interrupted; what was built is kept, build again to go on")
-        raise typer.Exit(130) from None
-
-
 def _assemble_upstream(forge: ForgeOnDisk) -> None:
     """Assemble the embedded upstream channel, if the forge has one, and say what is new in it."""
     from wvforge_dagster.orchestration.embedded import assemble_upstream
 
     if forge.forge.upstream is None:
         return
-    with _interruptible(), UpstreamProgress(err) as progress:
+    with interruptible(), UpstreamProgress(err) as progress:
         report = assemble_upstream(forge, progress.on_event)
     if report is not None:
         if report.made:
@@ -377,28 +324,6 @@ def _assemble_upstream(forge: ForgeOnDisk) -> None:
             err.print(
                 f"warning: upstream lacks {missing.name} {missing.spec}: {missing.reason}", markup=False, soft_wrap=True
             )
-
-
-def _print_table(statuses: Iterable[Status]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("package", "partition", "state", "reason", "file"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
-    for status in statuses:
-        table.add_row(
-            Text(status.id.package),
-            Text(status.id.partition),
-            Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
-            Text(status.reason),
-            Text(" ".join(artifact.filename for artifact in status.artifacts)),
-        )
-    if out.is_terminal:
-        out.print(table)
-        return
-    with out.capture() as captured:
-        out.print(table)
-    # Rich fills every line to the width of the table.
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    sys.stdout.flush()
 
 
 def main() -> None:

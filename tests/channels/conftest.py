@@ -26,15 +26,16 @@ from servers.prefix_server import PrefixServer
 from servers.quetz_server import QuetzServer
 
 from channels.packages import make_package
-from wvforge_dagster.channels.anaconda import AnacondaChannel
-from wvforge_dagster.channels.artifactory import ArtifactoryChannel
-from wvforge_dagster.channels.cloudsmith import CloudsmithChannel
+from wvforge_dagster.channels.anaconda import anaconda_service
+from wvforge_dagster.channels.artifactory import artifactory_service
+from wvforge_dagster.channels.cloudsmith import cloudsmith_service
 from wvforge_dagster.channels.credentials import AwsKeys, Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
-from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.prefix import prefix_service
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
-from wvforge_dagster.channels.quetz import QuetzChannel
+from wvforge_dagster.channels.quetz import quetz_service
+from wvforge_dagster.channels.remote import Access
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.s3_calls import S3Place
 from wvforge_dagster.channels.server import ServerChannel
@@ -96,19 +97,14 @@ def server(tmp_path: Path) -> Iterator[PrefixServer]:
 
 
 @pytest.fixture
-def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., PrefixChannel]:
+def prefix(server: PrefixServer, tmp_path: Path) -> Callable[..., ServerChannel]:
     """Opens the server's channel ``forge``, or another; each call gives a channel that knows nothing yet."""
 
     def open_it(
         *, channel: str = "forge", key: str | None = KEY, url: str | None = None, patience: Patience = QUICK
-    ) -> PrefixChannel:
-        return PrefixChannel(
-            url=url or server.url,
-            channel=channel,
-            subdirs=("noarch", "linux-64"),
-            credentials=Credentials(prefix_api_key=key),
-            patience=patience,
-        )
+    ) -> ServerChannel:
+        access = Access(Credentials(prefix_api_key=key), ("noarch", "linux-64"), patience)
+        return ServerChannel(prefix_service(url or server.url, channel), access)
 
     return open_it
 
@@ -129,40 +125,20 @@ def open_server_channel(
     """The channel of the server's own kind, that knows nothing yet."""
     match server:
         case PrefixServer():
-            credentials = Credentials(prefix_api_key=key)
-            return PrefixChannel(
-                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
-            )
+            service, credentials = prefix_service(server.url, name), Credentials(prefix_api_key=key)
         case QuetzServer():
-            credentials = Credentials(quetz_api_key=key)
-            return QuetzChannel(
-                url=server.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
-            )
+            service, credentials = quetz_service(server.url, name), Credentials(quetz_api_key=key)
         case ArtifactoryServer():
-            credentials = Credentials(artifactory_token=key)
-            return ArtifactoryChannel(
-                url=server.url, repository=name, subdirs=SUBDIRS, credentials=credentials, patience=patience
-            )
+            service, credentials = artifactory_service(server.url, name), Credentials(artifactory_token=key)
         case AnacondaServer():
-            return AnacondaChannel(
-                url=server.url,
-                read_url=server.read_url,
-                owner=name,
-                subdirs=SUBDIRS,
-                credentials=Credentials(anaconda_api_key=key),
-                patience=patience,
-            )
+            service = anaconda_service(server.url, server.read_url, name)
+            credentials = Credentials(anaconda_api_key=key)
         case CloudsmithServer():
-            return CloudsmithChannel(
-                url=server.url,
-                read_url=server.read_url,
-                owner="owner",
-                repository=name,
-                subdirs=SUBDIRS,
-                credentials=Credentials(cloudsmith_api_key=key),
-                patience=patience,
-            )
-    raise TypeError(type(server).__name__)
+            service = cloudsmith_service(server.url, server.read_url, "owner", name)
+            credentials = Credentials(cloudsmith_api_key=key)
+        case _:
+            raise TypeError(type(server).__name__)
+    return ServerChannel(service, Access(credentials, SUBDIRS, patience))
 
 
 @pytest.fixture(scope="session")
@@ -211,9 +187,7 @@ def s3(relay: S3Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
     ) -> S3Channel:
         return S3Channel(
             S3Place(bucket, "channels/forge", url or relay.url, "us-east-1", path_style=True),
-            subdirs=("noarch", "linux-64"),
-            credentials=credentials or Credentials(aws=AWS),
-            patience=patience,
+            Access(credentials or Credentials(aws=AWS), SUBDIRS, patience),
         )
 
     return open_it

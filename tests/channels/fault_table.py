@@ -26,6 +26,7 @@ from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.protocol import Channel
+from wvforge_dagster.channels.remote import Access
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.s3_calls import S3Place
 from wvforge_dagster.core.errors import ForgeError
@@ -86,9 +87,7 @@ def place_of(kind: str, folder: Path, moto: MotoServer | None, patience: Patienc
             def opened() -> S3Channel:
                 return S3Channel(
                     S3Place(bucket, "forge", relay.url, "us-east-1", path_style=True),
-                    subdirs=SUBDIRS,
-                    credentials=Credentials(aws=AWS),
-                    patience=patience,
+                    Access(Credentials(aws=AWS), SUBDIRS, patience),
                 )
 
             store = opened()._store

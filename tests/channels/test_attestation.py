@@ -15,7 +15,9 @@ from servers.http_server import Fault, HttpServer, send
 from channels.conftest import KEY, QUICK, SUBDIRS, Samples
 from wvforge_dagster.channels.credentials import Credentials, Identity, read_credentials
 from wvforge_dagster.channels.opening import open_channel
-from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.prefix import prefix_service
+from wvforge_dagster.channels.remote import Access
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.channels.targets import parse_target
 from wvforge_dagster.core.errors import ForgeError
 
@@ -63,18 +65,12 @@ def server() -> Iterator[TrustingServer]:
         yield running
 
 
-def attesting(url: str, **credentials: object) -> PrefixChannel:
-    return PrefixChannel(
-        url=url,
-        channel="forge",
-        subdirs=SUBDIRS,
-        credentials=Credentials(**credentials),  # type: ignore[arg-type]
-        patience=QUICK,
-        attestation=True,
-    )
+def attesting(url: str, **credentials: object) -> ServerChannel:
+    access = Access(Credentials(**credentials), SUBDIRS, QUICK)  # type: ignore[arg-type]
+    return ServerChannel(prefix_service(url, "forge", attestation=True), access)
 
 
-def why_not(channel: PrefixChannel, samples: Samples) -> str:
+def why_not(channel: ServerChannel, samples: Samples) -> str:
     with pytest.raises(ForgeError) as caught:
         channel.publish([samples.alpha])
     assert "\n" not in str(caught.value)
@@ -125,10 +121,10 @@ def test_the_engine_gets_the_identity_and_no_key_and_writes_nothing_beside_the_p
 
 def test_it_is_a_key_of_a_target_and_of_prefix_only(tmp_path: Path) -> None:
     channel = open_channel(parse_target({"prefix": "forge", "attestation": True}, "x"), tmp_path, Credentials())
-    assert isinstance(channel, PrefixChannel)
+    assert isinstance(channel, ServerChannel)
     assert channel._service.arguments == {"channel": "forge", "attestation": "generate"}
     plain = open_channel(parse_target({"prefix": "forge"}, "x"), tmp_path, Credentials())
-    assert isinstance(plain, PrefixChannel)
+    assert isinstance(plain, ServerChannel)
     assert "attestation" not in plain._service.arguments
     with pytest.raises(ForgeError, match=r"publish\.0\.attestation: unknown key"):
         parse_target({"quetz": "forge", "url": "https://q.org", "attestation": True}, "forge.yaml: publish.0")

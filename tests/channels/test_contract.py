@@ -208,3 +208,44 @@ def test_it_can_be_used_where_an_event_loop_runs(open_channel: Open, samples: Sa
         return channel.entries()
 
     assert len(asyncio.run(inside())) == 1
+
+
+def test_a_package_that_is_removed_is_listed_no_more_and_the_others_stay(open_channel: Open, samples: Samples) -> None:
+    alpha, beta, gamma = open_channel().publish([samples.alpha, samples.beta, samples.gamma])
+    open_channel().add_notes(alpha, [{"record": "1"}])
+    if open_channel().label.startswith("cloudsmith"):
+        with pytest.raises(
+            ForgeError, match="are not removed from channels of the kind cloudsmith; do it on its website"
+        ):
+            open_channel().remove([])
+        return
+    open_channel().remove([])
+    open_channel().remove([alpha])
+    assert open_channel().entries() == (beta, gamma)
+    assert provenance(open_channel(), beta) is None
+    assert open_channel().notes(alpha) == ()
+    open_channel().remove([alpha])
+    assert open_channel().verify().findings == ()
+    (again,) = open_channel().publish([samples.alpha_again])
+    assert again.sha256 == samples.alpha_again.sha256
+    with pytest.raises(ForgeError, match="is listed with other content now"):
+        open_channel().remove([gamma, alpha])
+    assert len(open_channel().entries()) == 3
+
+
+def test_a_channel_in_order_is_verified_without_a_finding(open_channel: Open, samples: Samples) -> None:
+    assert open_channel().verify().findings == ()
+    open_channel().publish([samples.alpha, samples.beta])
+    for quick in (False, True):
+        found = open_channel().verify(quick=quick)
+        assert (found.findings, found.checked) == ((), 2)
+        assert ("contents: only sizes were compared" in found.unchecked) == quick
+
+
+def test_an_index_is_written_anew_or_that_is_the_servers_own_business(open_channel: Open, samples: Samples) -> None:
+    published = open_channel().publish([samples.alpha, samples.beta])
+    try:
+        assert open_channel().reindex() == ()
+    except ForgeError as refused:
+        assert "its server writes the index itself" in str(refused)
+    assert open_channel().entries() == (published[1], published[0])

@@ -164,7 +164,7 @@ def test_a_corrupt_file_put_there_by_hand_is_named_and_set_aside_and_blocks_noth
     assert (path / "noarch" / "bad-1.0-0.conda.corrupt").read_bytes() == b"half a package"
     assert str(bad) in caplog.text
     bad.write_bytes(b"again")
-    assert FolderChannel(path).reindex() == (path / "noarch" / "bad-1.0-0.conda.corrupt2",)
+    assert FolderChannel(path).reindex() == (str(path / "noarch" / "bad-1.0-0.conda.corrupt2"),)
 
 
 def test_a_corrupt_file_under_the_name_of_a_package_gives_way_to_it(path: Path, samples: Samples) -> None:

@@ -243,7 +243,7 @@ def test_notes_of_two_writers_are_kept(s3: Open, samples: Samples) -> None:
 def test_the_keys_of_an_auth_file_serve_as_well(s3: Open, samples: Samples, tmp_path: Path) -> None:
     auth_file = tmp_path / "auth.json"
     keys = {"access_key_id": AWS.access_key_id, "secret_access_key": AWS.secret_access_key, "session_token": None}
-    auth_file.write_text(json.dumps({s3()._place.url.rsplit("/", 1)[0]: {"S3Credentials": keys}}))
+    auth_file.write_text(json.dumps({s3().url.rsplit("/", 1)[0]: {"S3Credentials": keys}}))
     channel = s3(credentials=Credentials(auth_file=auth_file))
     assert len(channel.publish([samples.alpha])) == 1
     assert channel._store.calls.keys() == AWS

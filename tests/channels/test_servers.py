@@ -16,7 +16,8 @@ from servers.http_server import Fault
 from channels.conftest import KEY, PROVENANCE, QUICK, SERVERS, SUBDIRS, Samples, open_server_channel, provenance
 from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
 from wvforge_dagster.channels.patience import Patience
-from wvforge_dagster.channels.quetz import QuetzChannel
+from wvforge_dagster.channels.quetz import quetz_service
+from wvforge_dagster.channels.remote import Access
 from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.errors import ForgeError
 
@@ -121,13 +122,8 @@ def test_a_hanging_upload_ends_at_its_time_limit(other: CondaServer, samples: Sa
 def test_a_server_that_is_not_there_is_named_with_the_reason(samples: Samples) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        channel = QuetzChannel(
-            url=f"http://127.0.0.1:{free.getsockname()[1]}",
-            channel="forge",
-            subdirs=SUBDIRS,
-            credentials=Credentials(quetz_api_key=KEY),
-            patience=QUICK,
-        )
+        service = quetz_service(f"http://127.0.0.1:{free.getsockname()[1]}", "forge")
+        channel = ServerChannel(service, Access(Credentials(quetz_api_key=KEY), SUBDIRS, QUICK))
         assert "connection refused" in failure(channel, samples)
 
 

@@ -10,7 +10,7 @@ import pytest
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.opening import open_channel
-from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.channels.targets import (
     TARGETS,
     AnacondaTarget,
@@ -44,6 +44,7 @@ WHERE = "forge.yaml: publish.0"
         ({"anaconda": "me", "channel": "dev"}, AnacondaTarget(anaconda="me", channel="dev"), "anaconda:me/dev"),
         ({"cloudsmith": "me/forge"}, CloudsmithTarget(cloudsmith="me/forge"), "cloudsmith:me/forge"),
         ({"file": "x", "only": ["cumm", "sp*"]}, FileTarget(file="x", only=("cumm", "sp*")), "file:x"),
+        ({"file": "x", "publish": "by-column"}, FileTarget(file="x", publish="by-column"), "file:x"),
     ],
 )
 def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTarget, label: str) -> None:
@@ -59,14 +60,18 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         ({"ftp": "x"}, "no kind of channel: ftp; kinds: " + KINDS),
         ({"only": ["x"]}, "no kind of channel: nothing; kinds: " + KINDS),
         ({"file": "x", "prefix": "y"}, "one target is of one kind, not file and prefix; write several"),
-        ({"file": "x", "url": "https://x"}, ".url: unknown key; keys of a target of the kind file: only, file"),
+        (
+            {"file": "x", "url": "https://x"},
+            ".url: unknown key; keys of a target of the kind file: only, publish, file",
+        ),
         (
             {"prefix": "x", "key": "secret"},
-            ".key: unknown key; keys of a target of the kind prefix: only, prefix, url, attestation",
+            ".key: unknown key; keys of a target of the kind prefix: only, publish, prefix, url, attestation",
         ),
         (
             {"s3": "x", "endpoint_url": "https://x"},
-            ".endpoint_url: unknown key; keys of a target of the kind s3: only, s3, endpoint-url, region, force-path-style",
+            ".endpoint_url: unknown key; keys of a target of the kind s3: only, publish, s3, endpoint-url, region, "
+            "force-path-style",
         ),
         (
             {"s3": "s3://bucket"},
@@ -78,6 +83,7 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         ),
         ({"s3": "bucket", "force-path-style": "yes"}, ".force-path-style: 'yes': should be a valid boolean"),
         ({"quetz": "x"}, ".url: is missing"),
+        ({"file": "x", "publish": "later"}, ".publish: 'later': should be 'at-once' or 'by-column'"),
         ({"cloudsmith": "x"}, ".cloudsmith: 'x' should be owner/repository"),
         ({"file": ""}, ".file: '': String should have at least 1 character"),
         ({"file": None}, ".file: None: should be a valid string"),
@@ -145,5 +151,5 @@ def test_a_relative_folder_is_relative_to_the_forge_and_an_absolute_one_is_not(t
 
 def test_a_prefix_channel_is_read_from_its_server(tmp_path: Path) -> None:
     channel = open_channel(PrefixTarget(prefix="wv-forge"), tmp_path, Credentials())
-    assert isinstance(channel, PrefixChannel)
+    assert isinstance(channel, ServerChannel)
     assert (channel.url, channel.is_local) == ("https://prefix.dev/wv-forge", False)

@@ -79,6 +79,7 @@ class World:
         self.commits: dict[str, str] = {}
         self.recorded: dict[str, str] = {"engine": "1", "compilers": "gcc 12"}
         self.rebuild_on: set[str] = set()
+        self.by_column: set[str] = set()
 
     @property
     def catalog(self) -> Catalog:
@@ -102,6 +103,7 @@ class World:
                 commits=self.commits,
                 recorded=self.recorded,
                 rebuild_on=frozenset(self.rebuild_on),
+                by_column=frozenset(self.by_column),
             ),
         )
 

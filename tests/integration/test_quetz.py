@@ -13,7 +13,9 @@ from servers.real_quetz import QuetzIsMissing, RealQuetz, install_quetz
 
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.patience import Patience
-from wvforge_dagster.channels.quetz import QuetzChannel
+from wvforge_dagster.channels.quetz import quetz_service
+from wvforge_dagster.channels.remote import Access
+from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.errors import ForgeError
 
 pytestmark = pytest.mark.integration
@@ -38,9 +40,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     return make_samples(tmp_path_factory.mktemp("samples"))
 
 
-def channel(quetz: RealQuetz, *, key: str | None = None, name: str = "forge") -> QuetzChannel:
+def channel(quetz: RealQuetz, *, key: str | None = None, name: str = "forge") -> ServerChannel:
     credentials = Credentials(quetz_api_key=key or quetz.key)
-    return QuetzChannel(url=quetz.url, channel=name, subdirs=SUBDIRS, credentials=credentials, patience=PATIENCE)
+    return ServerChannel(quetz_service(quetz.url, name), Access(credentials, SUBDIRS, PATIENCE))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -84,3 +84,9 @@ class AnacondaServer(CondaServer):
                 owner, filename = self._staged[name]
                 return self.keep(owner, filename, self._bytes[name], fault)
         return 404, "no such address"
+
+    def remove(self, path: str) -> Answer:
+        match path.split("/"):
+            case ["", "api", "dist", owner, _, _, subdir, filename]:
+                return self.discard(owner, subdir, filename)
+        return 404, "no such address"

@@ -39,3 +39,9 @@ class ArtifactoryServer(CondaServer):
                 self.store(channel, filename, subdir, other_bytes(body) if fault.spoil else body)
                 return 201, "created"
         return 404, "no such address"
+
+    def remove(self, path: str) -> Answer:
+        match path.split("/"):
+            case ["", "artifactory", repository, subdir, filename]:
+                return self.discard(repository, subdir, filename)
+        return 404, "no such address"

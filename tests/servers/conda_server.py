@@ -74,6 +74,20 @@ class CondaServer(HttpServer):
         """Take an upload, or the part of it that this request is."""
         raise NotImplementedError
 
+    def remove(self, path: str) -> Answer:
+        """Delete a package, where this kind's protocol has an address for that."""
+        return 405, "method not allowed"
+
+    def discard(self, channel: str, subdir: str, filename: str) -> Answer:
+        """Take a package out of a channel, and out of its index."""
+        path = self.folder / channel / subdir / filename
+        if not path.is_file():
+            return 404, "no such package"
+        with self.lock:
+            path.unlink()
+            asyncio.run(index_fs(self.folder / channel))
+        return 200, "{}"
+
     def uploads(self) -> list[Request]:
         return [request for request in self.requests if self.is_upload(request.method, request.path)]
 
@@ -125,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._write(request)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def _write(self, request: Request) -> None:
         fault = self.owner.fault_for(self.command, self.path)
@@ -142,7 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.owner.may_write(request.headers):
             send(self, 401, b"invalid API key", fault)
             return
-        status, words = self.owner.upload(request, body, fault)
+        if self.command == "DELETE":
+            status, words = self.owner.remove(self.path)
+        else:
+            status, words = self.owner.upload(request, body, fault)
         send(self, fault.status or status, (fault.words if fault.status else words).encode(), fault)
 
     def _body(self) -> bytes:

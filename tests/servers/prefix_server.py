@@ -29,3 +29,9 @@ class PrefixServer(CondaServer):
         if hashlib.sha256(package).hexdigest() != wanted or len(package) != int(part["content-length"]):
             return 422, "the file does not match its hash"
         return self.keep(parts[4], filename, package, fault)
+
+    def remove(self, path: str) -> Answer:
+        match path.split("/"):
+            case ["", "api", "v1", "delete", channel, subdir, filename]:
+                return self.discard(channel, subdir, filename)
+        return 404, "no such address"

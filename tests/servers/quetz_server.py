@@ -29,3 +29,9 @@ class QuetzServer(CondaServer):
                     return 422, "the file does not match its hash"
                 return self.keep(channel, filename, body, fault)
         return 404, "no such address"
+
+    def remove(self, path: str) -> Answer:
+        match path.split("/"):
+            case ["", "api", "channels", channel, "packages", _, "versions", subdir, filename]:
+                return self.discard(channel, subdir, filename)
+        return 404, "no such address"

@@ -1,36 +1,19 @@
-"""A conda repository of an Artifactory server."""
+"""A conda repository of an Artifactory server: uploaded to ``URL/REPOSITORY/SUBDIR/FILE``, read from
+``URL/api/conda/REPOSITORY``.
+
+The server itself overwrites a file for those who may delete it: that it is not there is asked just before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.patience import Patience
-from wvforge_dagster.channels.server import ServerChannel, Service
+from wvforge_dagster.channels.server import Service
 
 
-class ArtifactoryChannel(ServerChannel):
-    """Uploaded to ``URL/REPOSITORY/SUBDIR/FILE``, read from ``URL/api/conda/REPOSITORY``.
-
-    The server itself overwrites a file for those who may delete it: that it is not there is asked just before.
+def artifactory_service(url: str, repository: str) -> Service:
     """
-
-    def __init__(
-        self,
-        *,
-        url: str,
-        repository: str,
-        subdirs: Sequence[str],
-        credentials: Credentials,
-        patience: Patience | None = None,
-    ) -> None:
-        """
-        Args:
-            url: the server, such as ``https://example.jfrog.io/artifactory``.
-            repository: its key there.
-            subdirs: the platforms whose packages `entries` tells.
-        """
-        server = url.rstrip("/")
-        read = f"{server}/api/conda/{repository}"
-        service = Service("artifactory", f"artifactory:{repository}", server, read, {"channel": repository})
-        super().__init__(service, subdirs=subdirs, credentials=credentials, patience=patience)
+    Args:
+        url: the server, such as ``https://example.jfrog.io/artifactory``.
+        repository: its key there.
+    """
+    read = f"{url}/api/conda/{repository}"
+    return Service("artifactory", f"artifactory:{repository}", url, read, {"channel": repository})

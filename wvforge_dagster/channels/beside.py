@@ -24,6 +24,11 @@ def names_beside(filename: str) -> tuple[str, ...]:
     return tuple(filename + ending for ending in ENDINGS)
 
 
+def package_of(name: str) -> str | None:
+    """The filename of the package that a file of this name lies beside; None for other files."""
+    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
+
+
 def contents_beside(packages: Sequence[PackageFile], documents: Documents) -> dict[str, bytes]:
     """The documents of these packages by their place in a channel: ``noarch/NAME.conda.cdx.json``."""
     return {

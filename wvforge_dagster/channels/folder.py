@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.channels import beside, folder_index
+from wvforge_dagster.channels.folder_check import verify_folder
 from wvforge_dagster.channels.folder_copy import put, remove_unfinished
 from wvforge_dagster.channels.folder_lock import writing
+from wvforge_dagster.channels.folder_removal import remove_packages
 from wvforge_dagster.channels.package_archive import identify, is_platform, read_files
-from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
-from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
+from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
@@ -77,7 +79,9 @@ class FolderChannel:
         """
         path = self.path / entry.subdir / entry.filename
         if path.exists() and path.stat().st_size != entry.size:
-            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
+            raise ForgeError(
+                "is not the file that the index lists", where=str(path), remedy="wvforge channel verify says more"
+            )
         return read_files(path, names)
 
     def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
@@ -92,7 +96,9 @@ class FolderChannel:
         except OSError as error:
             raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
         if file.sha256 != entry.sha256:
-            raise ForgeError("is not the file that the index lists", where=str(path), remedy="reindex the channel")
+            raise ForgeError(
+                "is not the file that the index lists", where=str(path), remedy="wvforge channel verify says more"
+            )
         return file
 
     def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
@@ -144,15 +150,31 @@ class FolderChannel:
                 self._listing_mended()
                 self._index_unlisted()
 
-    def reindex(self) -> tuple[Path, ...]:
-        """Read every package again and index it, so that the index is true whatever was done to the folder by hand.
+    def verify(self, *, quick: bool = False) -> Verified:
+        """See `Channel.verify`: temporary files that a killed publisher left are found as well."""
+        return verify_folder(self.path, label=self._label, quick=quick)
 
-        Returns:
-            The files that are no packages and were set aside under a new name. No package is changed.
+    def reindex(self) -> tuple[str, ...]:
+        """See `Channel.reindex`: every package is read again, so that it is true whatever was done by hand.
+
+        Raises:
+            ForgeError: if it cannot be written.
         """
         with self._writing():
             remove_unfinished(self.path)
-            return self._index_everything()
+            return tuple(str(path) for path in self._index_everything())
+
+    def remove(self, entries: Sequence[ChannelEntry]) -> None:
+        """See `Channel.remove`.
+
+        Raises:
+            ForgeError: if one is listed with another content, or the folder cannot be written.
+        """
+        if entries:
+            with self._writing():
+                remove_unfinished(self.path)
+                listed = still_listed(entries, self._listing_mended(), self._label)
+                remove_packages(self.path, listed, label=self._label)
 
     def _holds(self, package: PackageFile) -> bool:
         """Whether the package lies in the folder with this content.

@@ -61,11 +61,15 @@ def put(packages: Sequence[PackageFile], channel: Path, contents: Mapping[str, b
             copy.unlink(missing_ok=True)
 
 
+def unfinished(channel: Path) -> list[Path]:
+    """What a killed publisher left of copies, notes and index files; while nobody else holds the channel's lock."""
+    return [path for pattern in ("*/" + _PART.format("*"), _INDEX_PARTS) for path in sorted(channel.glob(pattern))]
+
+
 def remove_unfinished(channel: Path) -> None:
-    """Remove what a killed publisher left of copies, notes and index files; only under the channel's lock."""
-    for pattern in ("*/" + _PART.format("*"), _INDEX_PARTS):
-        for path in channel.glob(pattern):
-            path.unlink(missing_ok=True)
+    """Remove what a killed publisher left; only under the channel's lock."""
+    for path in unfinished(channel):
+        path.unlink(missing_ok=True)
 
 
 def _part_for(final: Path) -> Path:

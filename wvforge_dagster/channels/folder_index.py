@@ -19,10 +19,9 @@ from rattler.platform import Subdir
 
 from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
 from wvforge_dagster.channels.repodata import first_line
+from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.rattler_calls import wait_for
-
-ASIDE = ".corrupt"
 
 _log = logging.getLogger(__name__)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wvforge_dagster.channels.anaconda import AnacondaChannel
-from wvforge_dagster.channels.artifactory import ArtifactoryChannel
-from wvforge_dagster.channels.cloudsmith import CloudsmithChannel
+from wvforge_dagster.channels.anaconda import anaconda_service
+from wvforge_dagster.channels.artifactory import artifactory_service
+from wvforge_dagster.channels.cloudsmith import cloudsmith_service
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.folder import FolderChannel
-from wvforge_dagster.channels.prefix import PrefixChannel
+from wvforge_dagster.channels.prefix import prefix_service
 from wvforge_dagster.channels.protocol import Channel
-from wvforge_dagster.channels.quetz import QuetzChannel
+from wvforge_dagster.channels.quetz import quetz_service
+from wvforge_dagster.channels.remote import Access
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.s3_calls import S3Place
+from wvforge_dagster.channels.server import ServerChannel, Service
 from wvforge_dagster.channels.targets import (
     AnacondaTarget,
     ArtifactoryTarget,
@@ -36,46 +38,29 @@ def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *,
     Raises:
         ForgeError: if the credentials for this kind cannot be what was meant.
     """
-    subdirs = tuple(dict.fromkeys(("noarch", platform)))
+    access = Access(credentials, tuple(dict.fromkeys(("noarch", platform))))
     match target:
         case FileTarget():
             return FolderChannel(root / target.file, label=target.label)
-        case PrefixTarget():
-            return PrefixChannel(
-                url=target.url,
-                channel=target.prefix,
-                subdirs=subdirs,
-                credentials=credentials,
-                attestation=target.attestation,
-            )
         case S3Target():
             credentials.refuse_half_of_aws()
             bucket, _, prefix = target.s3.partition("/")
             place = S3Place(bucket, prefix, target.endpoint_url, target.region, target.force_path_style)
-            return S3Channel(place, subdirs=subdirs, credentials=credentials)
+            return S3Channel(place, access)
+    return ServerChannel(_service(target), access)
+
+
+def _service(target: PublishTarget) -> Service:
+    match target:
+        case PrefixTarget():
+            return prefix_service(target.url, target.prefix, attestation=target.attestation)
         case QuetzTarget():
-            return QuetzChannel(url=target.url, channel=target.quetz, subdirs=subdirs, credentials=credentials)
+            return quetz_service(target.url, target.quetz)
         case ArtifactoryTarget():
-            return ArtifactoryChannel(
-                url=target.url, repository=target.artifactory, subdirs=subdirs, credentials=credentials
-            )
+            return artifactory_service(target.url, target.artifactory)
         case AnacondaTarget():
-            return AnacondaChannel(
-                url=target.url,
-                read_url=target.read_url,
-                owner=target.anaconda,
-                channel=target.channel,
-                subdirs=subdirs,
-                credentials=credentials,
-            )
+            return anaconda_service(target.url, target.read_url, target.anaconda, target.channel)
         case CloudsmithTarget():
             owner, _, repository = target.cloudsmith.partition("/")
-            return CloudsmithChannel(
-                url=target.url,
-                read_url=target.read_url,
-                owner=owner,
-                repository=repository,
-                subdirs=subdirs,
-                credentials=credentials,
-            )
+            return cloudsmith_service(target.url, target.read_url, owner, repository)
     raise TypeError(f"no channel is entered for {type(target).__name__}")

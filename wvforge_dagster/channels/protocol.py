@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ class ChannelEntry:
     Attributes:
         sha256: lower-case hex digest of the file.
         size: bytes.
+        depends: the specs of what it requires to run, as the channel has them: what makes no other package of it.
     """
 
     subdir: str
@@ -27,6 +28,34 @@ class ChannelEntry:
     build_number: int
     sha256: str
     size: int
+    depends: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something wrong with a channel, in one line: where, what, and what to do."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a look at a whole channel found.
+
+    Attributes:
+        findings: what is wrong, in order of place.
+        checked: how many listed files were compared.
+        unchecked: what this kind does not let see, in words.
+    """
+
+    findings: tuple[Finding, ...]
+    checked: int
+    unchecked: tuple[str, ...] = ()
 
 
 Documents = Mapping[str, Mapping[str, bytes]]
@@ -94,4 +123,33 @@ class Channel(Protocol):
 
         A package that is there with the same sha256 is left as it is; one that is there with another is
         refused before anything is written.
+        """
+
+    def verify(self, *, quick: bool = False) -> Verified:
+        """Compare every file with the index. What is wrong is a finding; a file that cannot be read is one, and stops nothing.
+
+        Args:
+            quick: compare sizes only; otherwise each file is read whole.
+
+        Raises:
+            ForgeError: if the channel cannot be reached.
+        """
+
+    def reindex(self) -> tuple[str, ...]:
+        """Write the index anew from what lies there. No package is changed.
+
+        Returns:
+            The files that are no packages and were set aside under a new name.
+
+        Raises:
+            ForgeError: if it cannot be written, or the server of this kind writes it by itself.
+        """
+
+    def remove(self, entries: Sequence[ChannelEntry]) -> None:
+        """Take listed packages, with what was noted on them, out of the channel: out of its index first, where this writes it.
+
+        What is gone already is left so. With no entries nothing is done, and kinds that allow no deletion say so.
+
+        Raises:
+            ForgeError: if one is listed with another content now, cannot be removed, or kinds like this allow none.
         """

@@ -58,3 +58,23 @@ def confirm(wanted: Sequence[ChannelEntry], listing: Listing, label: str) -> tup
                     where=label,
                 )
     return tuple(listing[entry.subdir, entry.filename] for entry in wanted)
+
+
+def still_listed(entries: Sequence[ChannelEntry], listing: Listing, label: str) -> tuple[ChannelEntry, ...]:
+    """Those of `entries` that a channel lists, and that can be removed.
+
+    Raises:
+        ForgeError: if one is listed with another content: it is not what was meant.
+    """
+    found = []
+    for entry in dict.fromkeys(entries):
+        listed = listing.get((entry.subdir, entry.filename))
+        if listed is not None and listed.sha256 != entry.sha256:
+            raise ForgeError(
+                f"{entry.subdir}/{entry.filename} is listed with other content now (sha256 {listed.sha256[:12]})",
+                where=label,
+                remedy="look again",
+            )
+        if listed is not None:
+            found.append(entry)
+    return tuple(found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -68,6 +70,30 @@ class RemoteIndex:
         """
         self._patiently(place, lambda: self._download(place, target))
 
+    def measure(self, place: str, *, whole: bool) -> tuple[int, str | None]:
+        """Size and, if it is to be read whole, sha256 of the file at ``URL/place``. Nothing is kept.
+
+        Raises:
+            ForgeError: with the status and the server's words, if it cannot be had after the patience's attempts.
+        """
+
+        def attempt() -> tuple[int, str | None]:
+            with self._get(place) as answer:
+                told = answer.headers.get("Content-Length")
+                if told is not None and not whole:
+                    # Asked with GET, because an address that a server sends the reader to may be good for that alone.
+                    return int(told), None
+                deadline = time.monotonic() + self._patience.upload_limit(int(told or 0))
+                size, total = 0, hashlib.sha256()
+                for block in answer.iter_content(1 << 20):
+                    total.update(block)
+                    size += len(block)
+                    if time.monotonic() > deadline:
+                        raise TransientError("no whole answer in time")
+                return size, total.hexdigest() if whole else None
+
+        return self._patiently(place, attempt)
+
     def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
         return self._patiently(f"its index of {subdir}", lambda: self._read(subdir))
 
@@ -76,6 +102,13 @@ class RemoteIndex:
 
     def _download(self, place: str, target: Path) -> None:
         """One attempt."""
+        with self._get(place) as answer:
+            size = int(answer.headers.get("Content-Length") or 0)
+            self._save(answer, target, limit_s=self._patience.upload_limit(size))
+
+    @contextmanager
+    def _get(self, place: str) -> Iterator[requests.Response]:
+        """The answer with a file, whose faults are this channel's."""
         url = f"{self._url}/{place}"
         try:
             with (
@@ -84,8 +117,7 @@ class RemoteIndex:
             ):
                 if answer.status_code != 200:
                     raise self._fault(place, answer)
-                size = int(answer.headers.get("Content-Length") or 0)
-                self._save(answer, target, limit_s=self._patience.upload_limit(size))
+                yield answer
         except (requests.RequestException, OSError) as error:
             raise TransientError(self._credentials.redact(_reason(error))) from None
 

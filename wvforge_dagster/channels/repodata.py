@@ -29,7 +29,9 @@ def read_repodata(path: Path, subdir: str, *, where: str) -> tuple[ChannelEntry,
         raise ForgeError("no such file", where=where) from None
     except Exception as error:  # rattler has no common class of its errors
         raise ForgeError(
-            f"is not a repodata.json: {first_line(error)}", where=where, remedy="wvforge build writes it anew"
+            f"is not a repodata.json: {first_line(error)}",
+            where=where,
+            remedy="wvforge channel verify --repair writes it anew",
         ) from None
     entries = (
         ChannelEntry(
@@ -41,6 +43,7 @@ def read_repodata(path: Path, subdir: str, *, where: str) -> tuple[ChannelEntry,
             build_number=record.build_number,
             sha256=record.sha256.hex() if record.sha256 else "",
             size=record.size or 0,
+            depends=tuple(record.depends),
         )
         for record in records
     )

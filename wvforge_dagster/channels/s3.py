@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,16 @@ from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
 
 from wvforge_dagster.channels import beside
-from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.package_archive import check_unchanged, identify
-from wvforge_dagster.channels.patience import Patience, TransientError, patiently
-from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
-from wvforge_dagster.channels.publication import confirm, not_yet_listed, taken
-from wvforge_dagster.channels.repodata import Listing, by_file, first_line, read_repodata
+from wvforge_dagster.channels.patience import TransientError, patiently
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
+from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
+from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
+from wvforge_dagster.channels.repodata import Listing, by_file, first_line
 from wvforge_dagster.channels.s3_calls import S3Place
-from wvforge_dagster.channels.s3_index import set_aside_unreadable, write_index
+from wvforge_dagster.channels.s3_check import verify_bucket
+from wvforge_dagster.channels.s3_index import read_index, set_aside_unreadable, write_index
+from wvforge_dagster.channels.s3_removal import shorten_index
 from wvforge_dagster.channels.s3_store import S3Store
 from wvforge_dagster.channels.s3_turns import turn
 from wvforge_dagster.core.errors import ForgeError
@@ -28,50 +29,19 @@ from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
 
 
-class S3Channel:
+class S3Channel(RemoteChannel):
     """Packages as objects, each put whole and never over another, with an index beside them that py-rattler writes.
 
     Two publishers at a time lose nothing: the index is made of what lies in the bucket and written only over the one that was
     read; each publisher reads it back, and indexes again until it lists all of its own packages.
     """
 
-    is_local = False
     keeps_documents = True
 
-    def __init__(
-        self,
-        place: S3Place,
-        *,
-        subdirs: Sequence[str],
-        credentials: Credentials,
-        patience: Patience | None = None,
-    ) -> None:
-        """
-        Args:
-            subdirs: the platforms whose packages `entries` tells.
-        """
-        self._place = place
-        self._subdirs = tuple(subdirs)
-        self._credentials = credentials
-        self._patience = patience or Patience()
-        self._store = S3Store(place, credentials=credentials, patience=self._patience, label=self.label)
+    def __init__(self, place: S3Place, access: Access) -> None:
+        super().__init__(place.url.replace("s3://", "s3:", 1), place.url, access)
+        self._store = S3Store(place, credentials=access.credentials, patience=access.patience, label=self.label)
         self._known: dict[str, tuple[str, tuple[ChannelEntry, ...]]] = {}
-
-    @property
-    def label(self) -> str:
-        return self._place.url.replace("s3://", "s3:", 1)
-
-    @property
-    def url(self) -> str:
-        return self._place.url
-
-    def entries(self) -> tuple[ChannelEntry, ...]:
-        """Every package that the index lists for the channel's platforms.
-
-        Raises:
-            ForgeError: if the server cannot be reached, or refuses, with its status and words.
-        """
-        return self._entries(self._subdirs)
 
     def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
         """See `Channel.read`: a part of the package, by range requests.
@@ -93,21 +63,6 @@ class S3Channel:
 
         what = f"{entry.filename} cannot be read"
         return patiently(what, attempt, patience=self._patience, label=self.label)
-
-    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
-        """See `Channel.fetch`: a download.
-
-        Raises:
-            ForgeError: if it cannot be downloaded, or has another content than the index lists.
-        """
-        path = folder / entry.filename
-        name = f"{entry.subdir}/{entry.filename}"
-        if not self._store.save(name, path):
-            raise ForgeError(f"{name} is listed, but not there", where=self.label)
-        file = PackageFile.read(path, entry.subdir)
-        if file.sha256 != entry.sha256:
-            raise ForgeError(f"{name} is not what its index lists", where=self.label)
-        return file
 
     def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
         """See `Channel.notes`: an object beside the package has them."""
@@ -144,6 +99,53 @@ class S3Channel:
             listing = self._index_until_listed(wanted, subdirs, sum(package.size for package in missing))
         return confirm(wanted, listing, self.label)
 
+    def verify(self, *, quick: bool = False) -> Verified:
+        """See `Channel.verify`: of the channel's platforms.
+
+        Raises:
+            ForgeError: if the server cannot be reached, or refuses.
+        """
+        return verify_bucket(self._store, self._subdirs, label=self.label, quick=quick)
+
+    def reindex(self) -> tuple[str, ...]:
+        """See `Channel.reindex`: every package of the channel's platforms is read again.
+
+        Raises:
+            ForgeError: if it cannot be written.
+        """
+        with self._turn(0):
+            aside = [
+                f"{subdir}/{name}"
+                for subdir in self._subdirs
+                for name in set_aside_unreadable(self._store, subdir, listed=frozenset())
+            ]
+            for subdir in self._subdirs:
+                self._index_one(subdir, self._patience.upload_limit(0), force=True)
+        return tuple(aside)
+
+    def remove(self, entries: Sequence[ChannelEntry]) -> None:
+        """See `Channel.remove`.
+
+        Raises:
+            ForgeError: if one is listed with another content, the server cannot be reached, or refuses.
+        """
+        if not entries:
+            return
+        subdirs = sorted({entry.subdir for entry in entries})
+        with self._turn(0):
+            gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)
+            for subdir in sorted({entry.subdir for entry in gone}):
+                names = {entry.filename for entry in gone if entry.subdir == subdir}
+                shorten_index(self._store, subdir, names, label=self.label)
+            for entry in gone:
+                self._store.remove(f"{entry.subdir}/{entry.filename}")
+                for name in beside.names_beside(entry.filename):
+                    self._store.remove(f"{entry.subdir}/{name}")
+            listing = by_file(self._entries(subdirs))
+            if any((entry.subdir, entry.filename) in listing for entry in gone):
+                # A publisher who did not wait for this turn has listed them again.
+                self._index(subdirs, self._patience.upload_limit(0))
+
     def _entries(self, subdirs: Sequence[str]) -> tuple[ChannelEntry, ...]:
         ordered = sorted(set(subdirs))
         if not ordered:
@@ -152,20 +154,19 @@ class S3Channel:
             return tuple(entry for found in pool.map(self._entries_of, ordered) for entry in found)
 
     def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
-        name = f"{subdir}/repodata.json"
         etag, known = self._known.get(subdir, (None, ()))
-        found = self._store.read(name, unless=etag)
+        found = self._store.read(f"{subdir}/repodata.json", unless=etag)
         if found is None:
             return ()
         if found.etag == etag:
             return known
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / subdir / "repodata.json"
-            path.parent.mkdir()
-            path.write_bytes(found.content)
-            entries = read_repodata(path, subdir, where=f"{self.label}/{name}")
+        entries = read_index(found.content, subdir, label=self.label)
         self._known[subdir] = (found.etag, entries)
         return entries
+
+    def _download(self, name: str, path: Path) -> None:
+        if not self._store.save(name, path):
+            raise ForgeError(f"{name} is listed, but not there", where=self.label)
 
     def _holds(self, package: PackageFile) -> bool:
         """Whether an object that no index lists has this package's name and content.
@@ -197,20 +198,23 @@ class S3Channel:
     def _index_until_listed(self, wanted: Sequence[ChannelEntry], subdirs: Sequence[str], size: int) -> Listing:
         """The listing once it holds every wanted file, or as it is when the time is over."""
         limit_s = self._patience.upload_limit(size)
-        deadline = time.monotonic() + max(self._patience.listing_s, limit_s)
-        pause = 0.2
-        while True:
-            with turn(self._store, wait_s=self._patience.listing_s, valid_s=120 + limit_s):
+
+        def read() -> Listing:
+            with self._turn(size):
                 # The turn before may have listed what was put in the meantime.
                 listing = by_file(self._entries(subdirs))
-                if not _all_in(wanted, listing):
+                if not all_in(wanted, listing):
                     self._index(subdirs, limit_s)
                     listing = by_file(self._entries(subdirs))
-            left = deadline - time.monotonic()
-            if left <= 0 or _all_in(wanted, listing):
-                return listing
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, 15.0)
+            return listing
+
+        longest = max(self._patience.listing_s, limit_s)
+        return listing_when(read, lambda listing: all_in(wanted, listing), limit_s=longest, pause_s=0.2)
+
+    def _turn(self, size: int) -> AbstractContextManager[None]:
+        """The turn at the index, for as long as it may take with `size` bytes of new packages."""
+        valid_s = 120 + self._patience.upload_limit(size)
+        return turn(self._store, wait_s=self._patience.listing_s, valid_s=valid_s)
 
     def _index(self, subdirs: Sequence[str], limit_s: float) -> None:
         # A solver needs noarch, even an empty one.
@@ -224,19 +228,16 @@ class S3Channel:
                     raise
                 self._index_one(subdir, limit_s)
 
-    def _index_one(self, subdir: str, limit_s: float) -> None:
+    def _index_one(self, subdir: str, limit_s: float, *, force: bool = False) -> None:
         write_index(
             self._store.calls,
             subdir,
             limit_s=limit_s,
+            force=force,
             credentials=self._credentials,
             patience=self._patience,
             label=self.label,
         )
-
-
-def _all_in(wanted: Sequence[ChannelEntry], listing: Listing) -> bool:
-    return all((entry.subdir, entry.filename) in listing for entry in wanted)
 
 
 def _notes_name(entry: ChannelEntry) -> str:

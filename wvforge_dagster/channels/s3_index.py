@@ -14,19 +14,43 @@ from rattler.platform import Subdir
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.channels.repodata import read_repodata
 from wvforge_dagster.channels.s3_calls import REMEDIES, S3Calls
 from wvforge_dagster.channels.s3_store import S3Store
+from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.rattler_calls import wait_for
 
 
+def read_index(content: bytes, subdir: str, *, label: str) -> tuple[ChannelEntry, ...]:
+    """The entries of a repodata.json that was read.
+
+    Raises:
+        ForgeError: if it is malformed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / subdir / "repodata.json"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        return read_repodata(path, subdir, where=f"{label}/{subdir}/repodata.json")
+
+
 def write_index(
-    calls: S3Calls, subdir: str, *, limit_s: float, credentials: Credentials, patience: Patience, label: str
+    calls: S3Calls,
+    subdir: str,
+    *,
+    limit_s: float,
+    force: bool,
+    credentials: Credentials,
+    patience: Patience,
+    label: str,
 ) -> None:
     """Index one platform.
 
     Args:
         limit_s: seconds that one attempt may take.
+        force: read all packages again, also those that are listed.
 
     Raises:
         ForgeError: with the server's words, if it cannot be written.
@@ -42,7 +66,7 @@ def write_index(
     )
 
     async def index() -> None:
-        work = index_s3(calls.place.url, access, target_platform=Subdir(subdir), precondition_checks=True)
+        work = index_s3(calls.place.url, access, target_platform=Subdir(subdir), precondition_checks=True, force=force)
         await asyncio.wait_for(work, limit_s)
 
     def attempt() -> None:
@@ -84,7 +108,7 @@ def set_aside_unreadable(store: S3Store, subdir: str, *, listed: Set[str]) -> li
                 continue
             path = Path(folder) / filename
             if store.save(f"{subdir}/{filename}", path) and unreadable(path) is not None:
-                store.rename(f"{subdir}/{filename}", f"{subdir}/{filename}.corrupt")
+                store.rename(f"{subdir}/{filename}", f"{subdir}/{filename}{ASIDE}")
                 aside.append(filename)
             path.unlink(missing_ok=True)
     return aside

@@ -83,15 +83,13 @@ class S3Store:
                 return None
             if (known := told.get("ChecksumSHA256", "")) and "-" not in known:
                 return base64.b64decode(known).hex()
-            answer = self.calls.ask("get_object", name, absent=(404,))
-            if answer is None:
-                return None
-            total = hashlib.sha256()
-            limit_s = self._patience.upload_limit(answer["ContentLength"])
-            self.calls.stream(answer, total.update, time.monotonic() + limit_s)
-            return total.hexdigest()
+            return self._hash_of(name)
 
         return self._patiently(f"{name} cannot be read", attempt)
+
+    def hash_of(self, name: str) -> str | None:
+        """The sha256 of an object's content as it is read now; None if there is none."""
+        return self._patiently(f"{name} cannot be read", lambda: self._hash_of(name))
 
     def put_file(self, name: str, path: Path, sha256: str, size: int) -> bool:
         """Put a file as a new object, which the server checks against its sha256; False if there is an object already."""
@@ -112,11 +110,13 @@ class S3Store:
 
         return self._patiently(f"{path.name} was not uploaded", attempt)
 
-    def put(self, name: str, content: bytes, *, instead_of: S3Object | None) -> bool:
+    def put(
+        self, name: str, content: bytes, *, instead_of: S3Object | None, content_type: str = "application/json"
+    ) -> bool:
         """Put an object where there is none, or instead of the one that was read; False if another was faster."""
         condition = {"IfMatch": instead_of.etag} if instead_of else {"IfNoneMatch": "*"}
         what = f"{name} was not written"
-        return self._patiently(what, lambda: self._put(name, Body=content, ContentType="application/json", **condition))
+        return self._patiently(what, lambda: self._put(name, Body=content, ContentType=content_type, **condition))
 
     def rename(self, name: str, new: str) -> None:
         """Copy an object to another name, then remove it."""
@@ -129,7 +129,11 @@ class S3Store:
 
     def names(self, folder: str) -> list[str]:
         """The names of the objects in a folder, in order."""
-        found: list[str] = []
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The objects in a folder by their names, with their sizes in bytes."""
+        found: dict[str, int] = {}
         token: dict[str, str] = {}
         prefix = self.calls.key(folder + "/")
         while True:
@@ -138,9 +142,9 @@ class S3Store:
                 f"{folder} cannot be listed",
                 lambda arguments=arguments: self.calls.ask("list_objects_v2", None, **arguments),  # type: ignore[misc]
             )
-            found += [item["Key"].removeprefix(prefix) for item in page.get("Contents", ())]
+            found |= {item["Key"].removeprefix(prefix): item["Size"] for item in page.get("Contents", ())}
             if not page.get("IsTruncated"):
-                return sorted(name for name in found if name)
+                return {name: size for name, size in found.items() if name}
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def signed_address(self, name: str, *, seconds: int) -> str:
@@ -148,6 +152,16 @@ class S3Store:
         parameters = {"Bucket": self.calls.place.bucket, "Key": self.calls.key(name)}
         address = self.calls.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
         return str(address)
+
+    def _hash_of(self, name: str) -> str | None:
+        """One attempt."""
+        answer = self.calls.ask("get_object", name, absent=(404,))
+        if answer is None:
+            return None
+        total = hashlib.sha256()
+        limit_s = self._patience.upload_limit(answer["ContentLength"])
+        self.calls.stream(answer, total.update, time.monotonic() + limit_s)
+        return total.hexdigest()
 
     def _put(self, name: str, **arguments: Any) -> bool:
         return self.calls.ask("put_object", name, absent=(412,), **arguments) is not None

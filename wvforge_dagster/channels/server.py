@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +13,16 @@ from typing import Any
 from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
 
-from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
+from wvforge_dagster.channels.credentials import KEY_VARIABLES
 from wvforge_dagster.channels.package_archive import check_unchanged, identify, read_files
-from wvforge_dagster.channels.patience import Patience, TransientError, patiently
-from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents
-from wvforge_dagster.channels.publication import confirm, not_yet_listed
+from wvforge_dagster.channels.patience import TransientError, patiently
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Finding, Verified
+from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed
+from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
 from wvforge_dagster.channels.remote_index import RemoteIndex
 from wvforge_dagster.channels.repodata import Listing, by_file, first_line
-from wvforge_dagster.channels.upload import Uploaded, upload
+from wvforge_dagster.channels.upload import Uploaded, refuse_removal, remove, upload
+from wvforge_dagster.channels.verification import ASK, REPLACE, compare
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.rattler_calls import wait_for
@@ -64,52 +66,22 @@ class Service:
     shown_to_read: Callable[[str], dict[str, str]] = as_bearer
 
 
-class ServerChannel:
+class ServerChannel(RemoteChannel):
     """Packages on a server, uploaded in a process of their own and read back from the server's own index."""
 
-    is_local = False
     keeps_documents = False
 
-    def __init__(
-        self,
-        service: Service,
-        *,
-        subdirs: Sequence[str],
-        credentials: Credentials,
-        patience: Patience | None = None,
-    ) -> None:
-        """
-        Args:
-            subdirs: the platforms whose packages `entries` tells.
-        """
+    def __init__(self, service: Service, access: Access) -> None:
+        super().__init__(service.label, service.url, access)
         self._service = service
-        self._subdirs = tuple(subdirs)
-        self._credentials = credentials
-        self._patience = patience or Patience()
         self._index = RemoteIndex(
             service.url,
-            credentials=credentials,
-            patience=self._patience,
+            credentials=access.credentials,
+            patience=access.patience,
             label=service.label,
             headers=self._headers,
             key_variable=KEY_VARIABLES[service.kind],
         )
-
-    @property
-    def label(self) -> str:
-        return self._service.label
-
-    @property
-    def url(self) -> str:
-        return self._service.url
-
-    def entries(self) -> tuple[ChannelEntry, ...]:
-        """Every package that the server lists for the channel's platforms.
-
-        Raises:
-            ForgeError: if the server cannot be reached, or refuses, with its status and words.
-        """
-        return self._index.entries(self._subdirs)
 
     def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
         """See `Channel.read`: a part of the package, by range requests, where the server allows it.
@@ -132,19 +104,6 @@ class ServerChannel:
         what = f"{entry.filename} cannot be read"
         return patiently(what, attempt, patience=self._patience, label=self.label)
 
-    def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
-        """See `Channel.fetch`: a download.
-
-        Raises:
-            ForgeError: if it cannot be downloaded, or has another content than the index lists.
-        """
-        path = folder / entry.filename
-        self._index.download(f"{entry.subdir}/{entry.filename}", path)
-        file = PackageFile.read(path, entry.subdir)
-        if file.sha256 != entry.sha256:
-            raise ForgeError(f"{entry.subdir}/{entry.filename} is not what its index lists", where=self.label)
-        return file
-
     def notes(self, entry: ChannelEntry) -> tuple[dict[str, Any], ...]:
         """None: the server takes packages only."""
         return ()
@@ -161,7 +120,7 @@ class ServerChannel:
         """
         wanted = [identify(package) for package in packages]
         subdirs = sorted({entry.subdir for entry in wanted})
-        listing = by_file(self._index.entries(subdirs))
+        listing = by_file(self._entries(subdirs))
         missing = not_yet_listed(packages, listing, self.label)
         for package in missing:
             check_unchanged(package)
@@ -169,6 +128,56 @@ class ServerChannel:
         if missing:
             listing = self._wait_for_listing(wanted, subdirs)
         return confirm(wanted, listing, self.label)
+
+    def verify(self, *, quick: bool = False) -> Verified:
+        """See `Channel.verify`. A server does not tell which files it has besides those that it lists.
+
+        Raises:
+            ForgeError: if its index cannot be read.
+        """
+        entries = self.entries()
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found = pool.map(lambda entry: self._verify(entry, quick=quick), entries)
+            findings = tuple(sorted(finding for finding in found if finding is not None))
+        seen = ("files that are not listed: the server does not tell them",)
+        return Verified(findings, len(entries), (*seen, *(["contents: only sizes were compared"] if quick else [])))
+
+    def reindex(self) -> tuple[str, ...]:
+        """Refused: the server writes its index by itself.
+
+        Raises:
+            ForgeError: always.
+        """
+        raise ForgeError("its server writes the index itself", where=self.label, remedy="there is nothing to repair")
+
+    def remove(self, entries: Sequence[ChannelEntry]) -> None:
+        """See `Channel.remove`: the server takes a package out of its index when it deletes it.
+
+        Raises:
+            ForgeError: if it is listed with another content, the server refuses, or lists it still after the patience's time.
+        """
+        refuse_removal(self._service.kind, self.label)
+        subdirs = sorted({entry.subdir for entry in entries})
+        gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)
+        for entry in gone:
+            remove(
+                entry,
+                kind=self._service.kind,
+                url=self._service.server,
+                arguments=self._service.arguments,
+                credentials=self._credentials,
+                patience=self._patience,
+                label=self.label,
+            )
+
+        def read() -> Listing:
+            return by_file(self._entries(subdirs))
+
+        def is_done(listing: Listing) -> bool:
+            return not any((entry.subdir, entry.filename) in listing for entry in gone)
+
+        if gone and not is_done(listing_when(read, is_done, limit_s=self._patience.listing_s, pause_s=0.5)):
+            raise ForgeError("what was removed is still in its repodata", where=self.label, remedy="try again later")
 
     def _headers(self) -> dict[str, str]:
         """What the server that is read is shown."""
@@ -199,15 +208,26 @@ class ServerChannel:
 
     def _wait_for_listing(self, wanted: Sequence[ChannelEntry], subdirs: Sequence[str]) -> Listing:
         """The server's listing once it holds every wanted file, or as it is when the time is over."""
-        deadline = time.monotonic() + self._patience.listing_s
-        pause = 0.5
-        while True:
-            listing = by_file(self._index.entries(subdirs))
-            left = deadline - time.monotonic()
-            if left <= 0 or all((entry.subdir, entry.filename) in listing for entry in wanted):
-                return listing
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, 15.0)
+        return listing_when(
+            lambda: by_file(self._entries(subdirs)),
+            lambda listing: all_in(wanted, listing),
+            limit_s=self._patience.listing_s,
+            pause_s=0.5,
+        )
+
+    def _entries(self, subdirs: Sequence[str]) -> tuple[ChannelEntry, ...]:
+        return self._index.entries(subdirs)
+
+    def _download(self, name: str, path: Path) -> None:
+        self._index.download(name, path)
+
+    def _verify(self, entry: ChannelEntry, *, quick: bool) -> Finding | None:
+        name = f"{entry.subdir}/{entry.filename}"
+        try:
+            size, sha256 = self._index.measure(name, whole=not quick)
+        except ForgeError as fault:
+            return Finding(f"{self.label}/{name}", f"is listed, but {fault.what}", ASK)
+        return compare(entry, size, sha256, where=f"{self.label}/{name}", remedy=REPLACE)
 
 
 async def _read_parts(url: str, names: Sequence[str], headers: dict[str, str]) -> dict[str, bytes | None]:

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -72,12 +72,14 @@ class PublishTarget(BaseModel):
 
     Attributes:
         only: patterns of package names (``cumm``, ``sp*``); none given: all packages.
+        publish: each package by itself, or those of a column together, once all of it passed (``wvforge channel promote``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     kind: ClassVar[str]
 
     only: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    publish: Literal["at-once", "by-column"] = "at-once"
 
     @property
     def label(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import wvforge_dagster
 from wvforge_dagster.channels.credentials import KEY_VARIABLES, SERVER_VARIABLES, Credentials, Identity
 from wvforge_dagster.channels.patience import Patience
+from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -33,6 +34,11 @@ _REMEDIES = {
     404: "create the channel on the server, or mend its name",
     413: "the server takes no file of this size",
 }
+
+
+REMOVABLE = ("prefix", "quetz", "anaconda", "artifactory")
+"""Kinds of servers whose documented interface deletes one package by its name. Cloudsmith's takes an identifier that has to be
+searched for first, and does it later."""
 
 
 class Uploaded(Enum):
@@ -75,9 +81,9 @@ def upload(
     Raises:
         ForgeError: with the status and the server's words, and without the key.
     """
-    limit = patience.upload_limit(package.size)
     identity = _identity(url, credentials, label) if arguments.get(ATTESTATION) else None
     request = {
+        "action": "upload",
         "kind": kind,
         "file": str(package.path.absolute()),
         "subdir": package.subdir,
@@ -86,23 +92,75 @@ def upload(
         "api_key": credentials.api_key_for(url, kind) if kind == "prefix" else credentials.secret_for(kind, url),
         "identity": {"url": identity.request_url, "token": identity.request_token} if identity else None,
         "auth_file": str(credentials.auth_file) if credentials.auth_file else None,
-        "limit_s": limit,
+        "limit_s": patience.upload_limit(package.size),
         "arguments": dict(arguments),
     }
-    attempt = _try_once(request, limit, credentials)
-    for pause in patience.pauses():
-        if attempt is None or not attempt.again:
-            break
-        time.sleep(min(max(pause, attempt.pause_s), patience.longest_pause_s))
-        attempt = _try_once(request, limit, credentials)
+    attempt = _try_patiently(request, credentials, patience)
     if attempt is None:
         return Uploaded.STORED
     if attempt.status == 409:
         return Uploaded.ALREADY_THERE
+    raise _fault(attempt, f"{package.filename} was not uploaded", kind, patience, label)
+
+
+def remove(
+    entry: ChannelEntry,
+    *,
+    kind: str,
+    url: str,
+    arguments: Mapping[str, str],
+    credentials: Credentials,
+    patience: Patience,
+    label: str,
+) -> None:
+    """Have a server delete a package, trying again as for uploads; one that is not there is left so.
+
+    Raises:
+        ForgeError: with the status and the server's words, and without the key.
+    """
+    request = {
+        "action": "remove",
+        "kind": kind,
+        "subdir": entry.subdir,
+        "filename": entry.filename,
+        "name": entry.name,
+        "version": entry.version,
+        "url": url,
+        "api_key": credentials.secret_for(kind, url),
+        "limit_s": patience.upload_limit(0),
+        "arguments": dict(arguments),
+    }
+    if request["api_key"] is None:
+        remedy = _where_a_key_goes(kind, "no key was given")
+        raise ForgeError(f"{entry.filename} was not removed: there is no key", where=label, remedy=remedy)
+    attempt = _try_patiently(request, credentials, patience)
+    if attempt is not None and attempt.status != 404:
+        raise _fault(attempt, f"{entry.filename} was not removed", kind, patience, label)
+
+
+def refuse_removal(kind: str, label: str) -> None:
+    """Raise ForgeError if packages are not removed from servers of this kind."""
+    if kind not in REMOVABLE:
+        words = f"packages are not removed from channels of the kind {kind}"
+        raise ForgeError(words, where=label, remedy="do it on its website")
+
+
+def _try_patiently(request: Mapping[str, Any], credentials: Credentials, patience: Patience) -> _Attempt | None:
+    """The last attempt; None if the server did what it was asked."""
+    attempt = _try_once(request, request["limit_s"], credentials)
+    for pause in patience.pauses():
+        if attempt is None or not attempt.again:
+            break
+        time.sleep(min(max(pause, attempt.pause_s), patience.longest_pause_s))
+        attempt = _try_once(request, request["limit_s"], credentials)
+    return attempt
+
+
+def _fault(attempt: _Attempt, what: str, kind: str, patience: Patience, label: str) -> ForgeError:
     tried = f" (tried {patience.attempts} times)" if attempt.again and patience.attempts > 1 else ""
     remedy = _REMEDIES.get(attempt.status or 0, "try again later" if attempt.again else None)
     remedy = remedy.format(key=KEY_VARIABLES[kind]) if remedy else _where_a_key_goes(kind, attempt.words)
-    raise ForgeError(f"{package.filename} was not uploaded{tried}: {attempt.fault}", where=label, remedy=remedy)
+    return ForgeError(f"{what}{tried}: {attempt.fault}", where=label, remedy=remedy)
 
 
 def _identity(url: str, credentials: Credentials, label: str) -> Identity:

@@ -1,10 +1,11 @@
-"""A process that makes one attempt to upload one package, and nothing else: ``python -m`` this module.
+"""A process that makes one attempt to upload or to delete one package, and nothing else: ``python -m`` this module.
 
 rattler-build's uploads hold the GIL and have no time limit, so they get a process that can be ended. It is the only one
 that is given the key: through standard input, where neither the process list nor its environment shows it.
 
-Standard input: a JSON object with ``kind``, ``file``, ``subdir``, ``sha256``, ``url``, ``api_key``, ``auth_file`` and
-``identity`` (or null), ``limit_s``, and ``arguments``, which depend on the kind.
+Standard input: a JSON object with ``action`` (upload or remove), ``kind``, ``subdir``, ``url``, ``api_key`` (or null),
+``limit_s``, and ``arguments``, which depend on the kind; to upload also ``file``, ``sha256``, ``auth_file`` and ``identity``
+(or null), to remove ``filename``, ``name`` and ``version``.
 Standard output: a JSON object with ``error``, the words or null, and where it can be seen the answer's ``status`` and
 ``retry_after`` (seconds).
 """
@@ -37,7 +38,7 @@ def main() -> None:
     signal.alarm(math.ceil(request["limit_s"]) + 5)
     answer: Answer
     try:
-        answer = _ATTEMPTS[request["kind"]](request)
+        answer = _remove(request) if request["action"] == "remove" else _ATTEMPTS[request["kind"]](request)
     except Exception as fault:  # the engine has no common class of its errors
         answer = {"error": str(fault) or type(fault).__name__}
     json.dump(answer, sys.stdout)
@@ -140,6 +141,27 @@ def _artifactory(request: Mapping[str, Any]) -> Answer:
     headers |= {"X-Checksum-Sha256": request["sha256"], "Content-Type": "application/octet-stream"}
     with Path(request["file"]).open("rb") as stream:
         return _ask("PUT", url, headers, data=stream, timeout=(30, request["limit_s"]))
+
+
+def _remove(request: Mapping[str, Any]) -> Answer:
+    """One package deleted, by each kind's own address for it: as the public clients of prefix.dev and anaconda.org do, and as
+    the interfaces of quetz (0.10) and Artifactory are documented."""
+    url, key, arguments = request["url"], request["api_key"], request["arguments"]
+    place = f"{request['subdir']}/{request['filename']}"
+    match request["kind"]:
+        case "prefix":
+            address, headers = f"{url}/api/v1/delete/{arguments['channel']}/{place}", {"Authorization": f"Bearer {key}"}
+        case "quetz":
+            package = f"{url}/api/channels/{arguments['channel']}/packages/{request['name']}"
+            address, headers = f"{package}/versions/{place}", {"X-API-Key": key}
+        case "anaconda":
+            release = f"{url}/dist/{arguments['owner']}/{request['name']}/{request['version']}"
+            address, headers = f"{release}/{place}", {"Authorization": f"token {key}"}
+        case "artifactory":
+            address, headers = f"{url}/{arguments['channel']}/{place}", {"Authorization": f"Bearer {key}"}
+        case kind:
+            return {"error": f"packages are not removed from channels of the kind {kind}"}
+    return _ask("DELETE", address, headers, timeout=(30, request["limit_s"]))
 
 
 def _ask(method: str, url: str, headers: Mapping[str, str], **arguments: Any) -> Answer:

@@ -63,6 +63,7 @@ class Evidence:
         artifacts: every package file that says how it was made, in staging or in a target, each once.
         published: what each publish target (by its label) lists.
         targets: for each package name, the labels of the targets that it goes to.
+        by_column: the labels of those targets that packages reach with their column only.
         failures: the last failure of each package variant.
         building: package variants that are being built now.
         commits: of git sources, by `core.inputs.git_source_key`, as they were when they were last asked.
@@ -80,3 +81,4 @@ class Evidence:
     commits: Mapping[str, str] = field(default_factory=dict)
     recorded: Mapping[str, str] = field(default_factory=dict)
     rebuild_on: Set[str] = frozenset()
+    by_column: Set[str] = frozenset()

@@ -68,7 +68,9 @@ class Status:
     Attributes:
         expected: one for each output, in dependency order; empty where its inputs are not known yet.
         channels: labels of the targets that hold exactly the packages that are up to date.
-        goes_to: labels of the targets that it is to be published to, where it is up to date.
+        goes_to: labels of the targets that it is to be published to, where it is up to date; none while it only waits for its
+            column.
+        with_column: labels of the targets that it reaches with its column, and that do not hold it yet.
         tests_only: the file is good, and only its tests have to run again.
         want: a digest over everything that it is to be made from, through what it needs as well, known before that is built.
         kept: the files of a retired one.
@@ -84,6 +86,7 @@ class Status:
     tests_only: bool = False
     want: str = ""
     kept: tuple[Artifact, ...] = ()
+    with_column: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:

@@ -143,6 +143,9 @@ def upload_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
             raise dg.Failure(description=str(fault), allow_retries=False) from None
         if not published.artifacts:
             return
+        if not published.entries and forge.targets_of(package.name):
+            context.log.info(f"{identity} waits for its column: the job promote publishes it")
+            return
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)
         metadata |= {key: value for key, value in shown.items() if key.split(": ")[-1] in _UPLOAD_KEYS}
@@ -199,7 +202,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         check_names(package),
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
         forge.is_heavy(package.name),
-        [channel.label for _, channel in forge.targets_of(package.name)],
+        [(channel.label, target.publish) for target, channel in forge.targets_of(package.name)],
         _code_version(package, files),
     ]
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule
+from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule, promote_job
 from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
 
 
@@ -16,7 +16,12 @@ def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
     schedule = nightly_schedule(forge, nightly)
     return dg.Definitions(
         assets=forge_assets(forge),
-        jobs=[*column_jobs(forge), everything_job(forge), nightly],
+        jobs=[
+            *column_jobs(forge),
+            everything_job(forge),
+            nightly,
+            *([promote_job(forge)] if forge.targets_by_column else []),
+        ],
         sensors=[changed_recipes_sensor(forge)],
         schedules=[schedule] if schedule else [],
         # Builds are processes of their own already. Dagster's executor of processes would load the forge anew for each

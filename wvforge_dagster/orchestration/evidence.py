@@ -27,6 +27,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
+from wvforge_dagster.orchestration.removed import removed_filenames
 from wvforge_dagster.orchestration.whole_files import write_whole
 
 _inspected: dict[str, Artifact] = {}
@@ -52,6 +53,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
+        by_column=frozenset(channel.label for _, channel in forge.targets_by_column),
         failures=read_failures(forge),
         building=held_locks(forge) - {mine},
         commits=known_commits(forge),
@@ -90,10 +92,10 @@ def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry,
 
 
 def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
-    """Every filename that staging or a target is known to list, whether its file is still there or not."""
+    """Every filename that staging or a target is known to list, whether its file is still there or not; or that was pruned."""
     channels = (forge.staging, *(channel for _, channel in forge.targets))
     listings = (channel.entries() if channel.is_local else known_listing(forge, channel) for channel in channels)
-    return frozenset(entry.filename for listing in listings for entry in listing)
+    return frozenset(entry.filename for listing in listings for entry in listing) | removed_filenames(forge)
 
 
 def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]) -> ForgeError | None:

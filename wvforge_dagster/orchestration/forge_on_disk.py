@@ -63,6 +63,15 @@ class ForgeOnDisk:
         """The targets that a package goes to."""
         return tuple((target, channel) for target, channel in self.targets if target.takes(package))
 
+    def targets_at_once(self, package: str) -> tuple[tuple[PublishTarget, Channel], ...]:
+        """Those of them that it is published to by itself, without waiting for its column."""
+        return tuple((target, channel) for target, channel in self.targets_of(package) if target.publish == "at-once")
+
+    @property
+    def targets_by_column(self) -> tuple[tuple[PublishTarget, Channel], ...]:
+        """The targets that packages reach with their column only."""
+        return tuple((target, channel) for target, channel in self.targets if target.publish == "by-column")
+
     @cached_property
     def solve_channels(self) -> tuple[str, ...]:
         """What builds and tests solve against, in order of priority: staging, the targets, the upstream channels.

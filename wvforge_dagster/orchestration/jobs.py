@@ -1,4 +1,4 @@
-"""Jobs: one column, everything, and the nightly run with its schedule."""
+"""Jobs: one column, everything, the promotion of columns, and the nightly run with its schedule."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops when they are defined.
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._utils.schedules import is_valid_cron_schedule
+from pydantic import Field
 
 from wvforge_dagster.core.columns import Dimensions
 from wvforge_dagster.core.errors import ForgeError
@@ -16,6 +17,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.nightly import look, wanted_tonight
 from wvforge_dagster.orchestration.plan import Plan, select
+from wvforge_dagster.orchestration.promoting import promote, promotion_lines
 from wvforge_dagster.orchestration.run_plan import Event
 
 
@@ -30,6 +32,12 @@ class NightlyConfig(dg.Config):
     """Settings of the job ``nightly``. `jobs`: builds side by side."""
 
     jobs: int = 2
+
+
+class PromoteConfig(dg.Config):
+    """Settings of the job ``promote``. `columns`: keys such as ``12.8|3.12``; none: every column that is complete."""
+
+    columns: list[str] = Field(default_factory=list)
 
 
 def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
@@ -99,6 +107,31 @@ def nightly_job(forge: ForgeOnDisk) -> dg.JobDefinition:
         look_and_build()
 
     return nightly
+
+
+def promote_job(forge: ForgeOnDisk) -> dg.JobDefinition:
+    """``promote``: what ``wvforge channel promote`` does, by default with every column that is complete."""
+
+    @dg.op(description="Publishes whole columns to the targets with `publish: by-column`, once all of a column passed.")
+    def promote_columns(context: dg.OpExecutionContext, config: PromoteConfig) -> None:
+        keys = tuple(config.columns) or forge.catalog.dimensions.keys()
+        try:
+            promotions = promote(forge, keys, instance=context.instance.get_ref())
+        except ForgeError as fault:
+            raise dg.Failure(description=str(fault), allow_retries=False) from None
+        for promotion in promotions:
+            for line in promotion_lines(promotion):
+                context.log.info(line)
+        short = [promotion.column for promotion in promotions if promotion.column.lacking and config.columns]
+        if short:
+            shown = "; ".join(f"{column.key}: {column.progress} passed" for column in short)
+            raise dg.Failure(description=f"not promoted: {shown}", allow_retries=False)
+
+    @dg.job(name="promote", description="Publish complete columns to the targets that take whole columns only.")
+    def promote_whole_columns() -> None:
+        promote_columns()
+
+    return promote_whole_columns
 
 
 def nightly_schedule(forge: ForgeOnDisk, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:

@@ -15,7 +15,7 @@ def known_listing(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, .
     """What a channel listed; nothing if it was never asked."""
     try:
         value = json.loads(_path(forge, channel).read_text(encoding="utf-8"))
-        return tuple(ChannelEntry(**entry) for entry in value)
+        return tuple(ChannelEntry(**{**entry, "depends": tuple(entry.get("depends", ()))}) for entry in value)
     except (OSError, ValueError, TypeError):
         return ()
 

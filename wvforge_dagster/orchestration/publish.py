@@ -11,7 +11,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.state import UP_TO_DATE, State
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -35,7 +35,7 @@ class Published:
 
 
 def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
-    """Publish the staged packages of a package variant to every target that it goes to.
+    """Publish the staged packages of a package variant to every target that it goes to by itself.
 
     A target that fails does not hide the others.
 
@@ -55,15 +55,14 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
-    staged = bring(forge, status.artifacts)
-    files = [_staged_file(forge, artifact) for artifact in status.artifacts]
+    staged, files = ready_files(forge, status)
     documents = {
         file.sha256: keep_provenance(forge, artifact, file)
         for artifact, file in zip(status.artifacts, files, strict=True)
     }
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
-    targets = forge.targets_of(identity.package)
+    targets = forge.targets_at_once(identity.package)
     for _, channel in targets:
         try:
             entries.append((channel.label, tuple(channel.publish(files, documents))))
@@ -80,8 +79,22 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
     return Published(status.artifacts, tuple(entries), documents)
 
 
-def _staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
-    """The staged file, measured anew: what was changed behind our back is not published."""
+def ready_files(forge: ForgeOnDisk, status: Status) -> tuple[tuple[ChannelEntry, ...], list[PackageFile]]:
+    """The staged packages of a package variant that is up to date: what uploads and promotions put into channels.
+
+    Raises:
+        ForgeError: if they cannot be had, or were changed after they were staged.
+    """
+    staged = bring(forge, status.artifacts)
+    return staged, [staged_file(forge, artifact) for artifact in status.artifacts]
+
+
+def staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
+    """The staged file, measured anew: what was changed behind our back is not published.
+
+    Raises:
+        ForgeError: if it was changed.
+    """
     file = PackageFile.read(forge.output / "staging" / artifact.subdir / artifact.filename, artifact.subdir)
     if file.sha256 != artifact.sha256:
         raise ForgeError("was changed after it was staged", where=str(file.path), remedy="remove it and build it again")

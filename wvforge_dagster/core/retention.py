@@ -1,0 +1,92 @@
+"""Which builds of a channel are kept, and which may go."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wvforge_dagster.core.columns import matches
+
+FOREIGN = "not made by this forge"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A package in a channel, as retention sees it.
+
+    Attributes:
+        series: what its builds are counted in: its package variant, output and platform; None: not the forge's own.
+        order: sorts the builds of a series: version, build number, time.
+        depends: the specs of what it requires to run.
+        column: the values of its dimensions.
+        current: whether a package variant is up to date with it, or has nothing newer.
+    """
+
+    subdir: str
+    filename: str
+    name: str
+    series: Hashable | None
+    order: Any = field(hash=False)
+    depends: tuple[str, ...]
+    column: Mapping[str, str] = field(hash=False)
+    current: bool
+
+    def __str__(self) -> str:
+        return f"{self.subdir}/{self.filename}"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What goes, the oldest of a series first, and why the others stay."""
+
+    goes: tuple[Build, ...]
+    stays: Mapping[Build, str] = field(hash=False)
+
+
+def retain(builds: Iterable[Build], keep: int, fulfils: Callable[[str, Build], bool]) -> Retention:
+    """Keep of each series the newest `keep` builds, what is current, and what a build that stays depends on.
+
+    A dependency that a build of the same column which stays anyway fulfils takes no older one along.
+
+    Args:
+        fulfils: whether a build fulfils a spec.
+    """
+    by_series: dict[Hashable, list[Build]] = defaultdict(list)
+    by_name: dict[str, list[Build]] = defaultdict(list)
+    stays: dict[Build, str] = {}
+    for build in builds:
+        by_name[build.name].append(build)
+        if build.series is None:
+            stays[build] = FOREIGN
+        else:
+            by_series[build.series].append(build)
+    for series in by_series.values():
+        series.sort(key=lambda build: build.order, reverse=True)
+        for place, build in enumerate(series):
+            if place < keep:
+                stays[build] = f"number {place + 1} of the newest"
+            elif build.current:
+                stays[build] = "its package variant has nothing newer"
+    queue = list(stays)
+    while queue:
+        build = queue.pop()
+        for spec in build.depends:
+            found = [
+                other
+                for other in by_name[_name_of(spec)]
+                if matches(build.column, other.column) and fulfils(spec, other)
+            ]
+            if found and not any(other in stays for other in found):
+                newest = max(found, key=lambda other: other.order)
+                stays[newest] = f"{build.filename} depends on it ({spec})"
+                queue.append(newest)
+    goes = [build for series in by_series.values() for build in reversed(series) if build not in stays]
+    return Retention(tuple(goes), stays)
+
+
+def _name_of(spec: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", spec)
+    return found[0].lower() if found else ""

@@ -1,0 +1,77 @@
+"""Removing old builds of the forge's own packages from a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wvforge_dagster.channels.matching import fulfils, version_order
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.core.columns import dimension_values
+from wvforge_dagster.core.retention import Build, Retention, retain
+from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.refreshing import refresh
+from wvforge_dagster.orchestration.removed import remember_removed
+from wvforge_dagster.orchestration.verifying import own_artifact
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What goes from a channel, and why the rest stays.
+
+    Attributes:
+        entries: the channel's own words for each build.
+    """
+
+    retention: Retention
+    entries: Mapping[Build, ChannelEntry] = field(repr=False)
+
+
+def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
+    """What would go from a channel if `keep` builds of each package variant were kept. Nothing is removed.
+
+    Raises:
+        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages: what is not
+            known is not removed.
+    """
+    channel.remove(())
+    for fault in refresh(forge, [channel]).values():
+        raise fault
+    current = {
+        artifact.sha256
+        for identity, status in derive_statuses(forge).items()
+        if identity in forge.catalog.variants
+        for artifact in status.artifacts
+    }
+    entries = {_build(forge, channel, entry, current): entry for entry in channel.entries()}
+    return Pruning(retain(entries, keep, lambda spec, build: fulfils(spec, entries[build])), entries)
+
+
+def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
+    """Remove what `plan_pruning` found.
+
+    Raises:
+        ForgeError: if the channel changed in the meantime, or refuses.
+    """
+    entries = [pruning.entries[build] for build in pruning.retention.goes]
+    if entries:
+        remember_removed(forge, (entry.filename for entry in entries))
+        channel.remove(entries)
+        refresh(forge, [channel])
+
+
+def _build(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, current: set[str]) -> Build:
+    artifact = own_artifact(forge, channel, entry)
+    record = artifact.record if artifact else None
+    variant = tuple(sorted((record.parts.get("variant") or {}).items())) if record else ()
+    return Build(
+        subdir=entry.subdir,
+        filename=entry.filename,
+        name=entry.name,
+        series=(record.package, record.partition, entry.name, entry.subdir, variant) if record else None,
+        order=(version_order(entry), entry.build_number, artifact.built if artifact else 0),
+        depends=entry.depends,
+        column=dimension_values(variant),
+        current=entry.sha256 in current,
+    )

@@ -1,0 +1,63 @@
+"""Putting a staged package in the place of another file of its name: the one way to use a filename again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.publish import staged_file
+from wvforge_dagster.orchestration.refreshing import refresh
+from wvforge_dagster.orchestration.staging import share_notes
+from wvforge_dagster.orchestration.verifying import own_artifact
+
+
+def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
+    """Replace a file of a target by the staged one of the same name.
+
+    If it ends in the middle, the target lists no such file, and the next build publishes the staged one.
+
+    Returns:
+        False if the target holds the staged one already; then nothing was done.
+
+    Raises:
+        ForgeError: if the target's kind allows no deletion, there is none in staging or in the target, the staged one was
+            changed, or the target refuses.
+    """
+    channel.remove(())
+    staged = _only(forge.staging, filename)
+    there = _only(channel, filename)
+    if channel.label == forge.staging.label:
+        raise ForgeError("files of staging are not replaced", where=filename, remedy="name a publish target")
+    artifact = own_artifact(forge, forge.staging, staged)
+    if artifact is None:
+        raise ForgeError("cannot be read", where=f"staging/{staged.subdir}/{filename}", remedy="build it again")
+    file = staged_file(forge, artifact)
+    if _holds(channel, there, staged):
+        return False
+    channel.remove([there])
+    channel.publish([file])
+    share_notes(forge, channel, [staged])
+    refresh(forge, [channel])
+    return True
+
+
+def _only(channel: Channel, filename: str) -> ChannelEntry:
+    found = [entry for entry in channel.entries() if entry.filename == filename]
+    if len(found) != 1:
+        many = f"is there in {len(found)} platforms" if found else "is not listed there"
+        raise ForgeError(f"{filename} {many}", where=channel.label, remedy="wvforge build publishes what is new")
+    return found[0]
+
+
+def _holds(channel: Channel, there: ChannelEntry, staged: ChannelEntry) -> bool:
+    """Whether the file in the target has the staged one's content: its bytes, not only what the index says of them."""
+    if there.sha256 != staged.sha256:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return channel.fetch(there, Path(folder)).sha256 == staged.sha256
+        except ForgeError:
+            return False

@@ -1,0 +1,121 @@
+"""A whole channel compared with its index, and with what the forge expects there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry, Finding
+from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.orchestration.evidence import derive_statuses, inspect_entry
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.refreshing import refresh
+
+BUILD = "wvforge build"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of one channel.
+
+    Attributes:
+        findings: what is wrong.
+        information: what is there without being expected, and what could not be compared.
+        checked: how many listed files were compared.
+    """
+
+    label: str
+    findings: tuple[Finding, ...]
+    information: tuple[str, ...]
+    checked: int
+
+
+def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False) -> Report:
+    """Compare a channel with its index, and with what the forge expects there. Of the channel nothing is changed.
+
+    Raises:
+        ForgeError: if it cannot be reached.
+    """
+    verified = channel.verify(quick=quick)
+    information = [f"not compared: {words}" for words in verified.unchecked]
+    faults = refresh(forge, [channel])
+    try:
+        entries = channel.entries()
+    except ForgeError:
+        information.append("not compared: what the forge expects there, because its index cannot be read")
+        return Report(channel.label, verified.findings, tuple(information), verified.checked)
+    information += [f"not compared: {fault}" for fault in faults.values()]
+    statuses = derive_statuses(forge)
+    expected = tuple(_not_there(forge, channel, entries, statuses))
+    information += _not_expected(forge, channel, entries, statuses.values())
+    return Report(channel.label, (*verified.findings, *expected), tuple(information), verified.checked)
+
+
+def _not_there(
+    forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Mapping[VariantId, Status]
+) -> Iterable[Finding]:
+    """The package variants that go to a target and are not there. Staging is where they come from."""
+    listed = {(entry.subdir, entry.filename): entry.sha256 for entry in entries}
+    held = {identity for _, identity in _owners(forge, channel, entries)}
+    for target, other in forge.targets:
+        if other.label != channel.label:
+            continue
+        for identity in forge.catalog.variants:
+            status = statuses[identity]
+            if status.state is State.SKIPPED or not target.takes(identity.package):
+                continue
+            where = f"{channel.label}: {identity}"
+            if status.state not in UP_TO_DATE:
+                if identity not in held and target.publish == "at-once":
+                    yield Finding(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
+            elif channel.label not in status.with_column:
+                for artifact in status.artifacts:
+                    sha256 = listed.get((artifact.subdir, artifact.filename))
+                    if sha256 is None:
+                        yield Finding(where, f"{artifact.filename} is expected there", BUILD)
+                    elif sha256 != artifact.sha256:
+                        yield Finding(
+                            where, f"{artifact.filename} is there with other content", "wvforge channel replace"
+                        )
+
+
+def _not_expected(
+    forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Iterable[Status]
+) -> list[str]:
+    """What is there besides, in a line for each package variant."""
+    entries = tuple(entries)
+    current = {
+        artifact.sha256 for status in statuses if status.id in forge.catalog.variants for artifact in status.artifacts
+    }
+    owners = dict(_owners(forge, channel, entries))
+    lines = []
+    for identity, count in sorted(Counter(owners[entry] for entry in owners if entry.sha256 not in current).items()):
+        what = "older builds" if identity in forge.catalog.variants else "packages, retired"
+        lines.append(f"not expected: {identity}: {count} {what}; wvforge channel prune")
+    foreign = [entry.filename for entry in entries if entry not in owners]
+    if foreign:
+        shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        lines.append(f"not expected: not made by this forge: {shown}")
+    return lines
+
+
+def _owners(
+    forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]
+) -> Iterable[tuple[ChannelEntry, VariantId]]:
+    """The forge's own packages, with the package variant that each says it is of."""
+    for entry in entries:
+        artifact = own_artifact(forge, channel, entry)
+        if artifact is not None and artifact.record is not None:
+            yield entry, VariantId(artifact.record.package, artifact.record.partition)
+
+
+def own_artifact(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry) -> Artifact | None:
+    """What a listed package says of itself; None if it cannot be read."""
+    try:
+        return inspect_entry(forge, channel, entry, ask=True)
+    except (ForgeError, OSError):
+        return None
