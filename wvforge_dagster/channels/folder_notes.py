@@ -31,6 +31,7 @@ def add_notes(channel: Path, entry: ChannelEntry, notes: Sequence[dict[str, Any]
     if wanted == list(there):
         return
     path = _path(channel, entry)
+    path.parent.mkdir(mode=0o755, exist_ok=True)  # a note may come before the first package of its platform
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".wvforge-", suffix=".part")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         os.fchmod(stream.fileno(), 0o644)

@@ -1,4 +1,4 @@
-"""Building a package variant: all its outputs, tested, and staged at once; or a note, where they came out equal."""
+"""Building a package variant: all its outputs, tested, checked, and staged at once; or a note, where they came out equal."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import Output
@@ -31,9 +32,11 @@ from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+from wvforge_dagster.orchestration.gate import entry_of, read_records, write_record
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
+from wvforge_dagster.orchestration.package_checking import check_package
 from wvforge_dagster.orchestration.staging import bring
 
 FETCH_PAUSES = (2.0, 8.0)
@@ -49,9 +52,10 @@ def build_variant(
         column: the forge's own packages that the build may use.
 
     Raises:
-        MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
+        MakeFailed: if it cannot be built, or a test or a blocking check fails; then nothing was staged.
     """
     built: list[BuiltPackage] = []
+    checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
         number = build_number(forge, variant, status)
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
@@ -62,16 +66,23 @@ def build_variant(
             built.append(package)
             outcomes = _test(forge, variant, expected, package, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
-            if any(outcome.failure for outcome in outcomes):
+            passed = not any(outcome.failure for outcome in outcomes)
+            if passed:
+                checks.append(check_package(package.file, expected, place, attempt.write))
+                attempt.checks += [(expected.output.name, result) for result in checks[-1]]
+                passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
+            if not passed:
                 _keep_aside(forge, variant.id, package.file)
                 break
             if len(status.expected) > 1:
                 siblings.publish([package.file])
         attempt.raise_failed()
         equal = _equal_packages(status.expected, built)
+        if equal is not None and not _vouch_for(attempt, status.expected, equal):
+            equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            forge.staging.publish([package.file for package in built])
+            _stage(forge, status.expected, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -87,6 +98,7 @@ def build_variant(
             status.reason,
             outcome,
             tests=tuple(attempt.tests),
+            checks=tuple(attempt.checks),
             seconds=attempt.seconds(built),
             log=attempt.log,
         )
@@ -134,6 +146,47 @@ def _equal_packages(expected: tuple[Expected, ...], built: list[BuiltPackage]) -
             return None
         found.append(max(equal, key=lambda rival: rival.build_number))
     return tuple(found)
+
+
+def _stage(
+    forge: ForgeOnDisk,
+    expected: tuple[Expected, ...],
+    built: list[BuiltPackage],
+    checks: list[tuple[CheckResult, ...]],
+) -> None:
+    """Put what was built into staging, all at once, each with the record that it passed."""
+    entries = [entry_of(package.artifact) for package in built]
+    for entry, item, results in zip(entries, expected, checks, strict=True):
+        # Before the file, so that one that was staged by a process that was killed then has its record.
+        if not (forge.staging.path / entry.subdir / entry.filename).exists():
+            write_record(forge, entry, item, results)
+    for entry, item, results in zip(
+        forge.staging.publish([package.file for package in built]), expected, checks, strict=True
+    ):
+        write_record(forge, entry, item, results)
+
+
+def _vouch_for(attempt: Attempt, expected: tuple[Expected, ...], equal: tuple[Artifact, ...]) -> bool:
+    """Record that packages which are there passed the tests that equal new ones passed.
+
+    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one that does
+    not pass them is not equal, and the new one is staged.
+    """
+    forge = attempt.forge
+    found = []
+    for position, (item, entry) in enumerate(zip(expected, bring(forge, equal), strict=True)):
+        if record := next(iter(read_records(forge, entry)[-1:]), None):
+            results = record.results
+        else:
+            file = forge.staging.fetch(entry, attempt.work)
+            results = check_package(file, item, attempt.place(f"equal-{position}", []), attempt.write)
+        if stopped := blocking(results, forge.forge.checks.of(attempt.package)):
+            attempt.write("warn", f"{entry.filename} is not taken for equal: {stopped[0]}")
+            return False
+        found.append((entry, item, results))
+    for entry, item, results in found:
+        write_record(forge, entry, item, results)
+    return True
 
 
 def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
@@ -190,7 +243,7 @@ def _test(
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:
-    """Keep a package whose test failed, for the one who looks into it. No build solves against this folder."""
+    """Keep a package whose test or check failed, for the one who looks into it. No build solves against this folder."""
     folder = forge.output / "aside" / identity.package / partition_folder(identity.partition)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file.path, folder / file.filename)
