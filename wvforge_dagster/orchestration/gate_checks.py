@@ -8,10 +8,10 @@ import dagster as dg
 
 from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.core.findings import CheckResult, Finding
-from wvforge_dagster.core.severity import CHECKS, Severity
+from wvforge_dagster.core.severity import CHECKS, SURE, Severity
 from wvforge_dagster.orchestration.keys import package_key
 
-PREFIX = "package_"
+PREFIX = "check_"
 """Before the names of the package checks, which no test of a recipe has."""
 
 
@@ -27,7 +27,7 @@ def gate_specs(
                 name=check_name(name),
                 asset=package_key(package.name),
                 description=f"{question} (checks.{name} in forge.yaml: {settings.get(name) or 'as each finding weighs'})",
-                blocking=settings.get(name) != "warning",
+                blocking=settings.get(name, "error" if name in SURE else "warning") == "error",
                 partitions_def=partitions,
             )
 
