@@ -68,7 +68,8 @@ def build_variant(
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
             passed = not any(outcome.failure for outcome in outcomes)
             if passed:
-                checks.append(check_package(package.file, expected, place, attempt.write))
+                reading = replace(place, limits=forge.test_limits(variant.id.package))
+                checks.append(check_package(package.file, expected, reading, attempt.write))
                 attempt.checks += [(expected.output.name, result) for result in checks[-1]]
                 passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
             if not passed:
@@ -78,7 +79,7 @@ def build_variant(
                 siblings.publish([package.file])
         attempt.raise_failed()
         equal = _equal_packages(status.expected, built)
-        if equal is not None and not _vouch_for(attempt, status.expected, equal):
+        if equal is not None and not _vouch_for(attempt, status.expected, equal, checks):
             equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
@@ -166,20 +167,25 @@ def _stage(
         write_record(forge, entry, item, results)
 
 
-def _vouch_for(attempt: Attempt, expected: tuple[Expected, ...], equal: tuple[Artifact, ...]) -> bool:
-    """Record that packages which are there passed the tests that equal new ones passed.
+def _vouch_for(
+    attempt: Attempt,
+    expected: tuple[Expected, ...],
+    equal: tuple[Artifact, ...],
+    checks: list[tuple[CheckResult, ...]],
+) -> bool:
+    """Record that packages which are there passed the tests and checks that equal new ones passed.
 
-    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one that does
-    not pass them is not equal, and the new one is staged.
+    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one that never
+    passed them and does not now is not equal, and the new one is staged.
     """
     forge = attempt.forge
     found = []
     for position, (item, entry) in enumerate(zip(expected, bring(forge, equal), strict=True)):
-        if record := next(iter(read_records(forge, entry)[-1:]), None):
-            results = record.results
-        else:
+        results = checks[position]
+        if not read_records(forge, entry):
             file = forge.staging.fetch(entry, attempt.work)
-            results = check_package(file, item, attempt.place(f"equal-{position}", []), attempt.write)
+            place = attempt.place(f"equal-{position}", [], for_tests=True)
+            results = check_package(file, item, place, attempt.write)
         if stopped := blocking(results, forge.forge.checks.of(attempt.package)):
             attempt.write("warn", f"{entry.filename} is not taken for equal: {stopped[0]}")
             return False

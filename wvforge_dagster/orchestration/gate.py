@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.channels.protocol import ChannelEntry
@@ -22,6 +23,8 @@ from wvforge_dagster.core.findings import CheckResult
 from wvforge_dagster.core.gate import GateRecord
 from wvforge_dagster.core.state import Expected
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+
+_KEY_BYTES = 32
 
 KEY = "gate"
 """What tells the note of a record from other notes."""
@@ -34,15 +37,16 @@ def write_record(forge: ForgeOnDisk, entry: ChannelEntry, expected: Expected, re
         ForgeError: if it cannot be written.
     """
     value = GateRecord(entry.sha256, digest(expected.tests), tuple(results)).to_json()
-    forge.staging.add_notes(entry, [{KEY: value, "seal": _seal(forge, value)}])
+    forge.staging.add_notes(entry, [{KEY: value, "seal": _seal(_make_key(forge), value)}])
 
 
 def read_records(forge: ForgeOnDisk, entry: ChannelEntry) -> tuple[GateRecord, ...]:
     """The records of a file in staging that this forge wrote, the oldest first."""
-    found = []
-    for note in forge.staging.notes(entry):
+    found: list[GateRecord] = []
+    key = _read_key(forge)
+    for note in forge.staging.notes(entry) if key is not None else ():
         value, seal = note.get(KEY), note.get("seal")
-        if isinstance(value, dict) and isinstance(seal, str) and hmac.compare_digest(seal, _seal(forge, value)):
+        if key and isinstance(value, dict) and isinstance(seal, str) and _is_sealed(key, value, seal):
             with suppress(KeyError, TypeError, ValueError):
                 found.append(GateRecord.from_json(value))
     return tuple(record for record in found if record.sha256 == entry.sha256)
@@ -96,24 +100,43 @@ def entry_of(artifact: Artifact) -> ChannelEntry:
     )
 
 
-def _seal(forge: ForgeOnDisk, value: Mapping[str, Any]) -> str:
-    return hmac.new(_key(forge), canonical(value).encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+def _is_sealed(key: bytes, value: Mapping[str, Any], seal: str) -> bool:
+    return hmac.compare_digest(seal.encode(), _seal(key, value).encode())
 
 
-def _key(forge: ForgeOnDisk) -> bytes:
-    """The forge's key; made when it is first needed. No build in a sandbox can read it: it sees its own folders only."""
-    path = forge.output / "gate.key"
-    while True:
-        with suppress(FileNotFoundError):
-            found = path.read_bytes()
-            if len(found) == 32:
-                return found
-            path.unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _seal(key: bytes, value: Mapping[str, Any]) -> str:
+    return hmac.new(key, canonical(value).encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+
+def _read_key(forge: ForgeOnDisk) -> bytes | None:
+    """The forge's key; None if there is none, or it is another user's."""
+    try:
+        found = _key_path(forge).read_bytes()
+    except OSError:
+        return None
+    return found if len(found) == _KEY_BYTES else None
+
+
+def _make_key(forge: ForgeOnDisk) -> bytes:
+    """The forge's key, made when it is first needed. No build in a sandbox can read it: it sees its own folders only.
+
+    Raises:
+        OSError: if it can be neither read nor written.
+    """
+    path = _key_path(forge)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size != _KEY_BYTES:
+        path.unlink(missing_ok=True)
+    if not path.exists():
         # Whole before it has its name, so that two processes that make it agree on one.
         made = path.with_name(f".gate-{secrets.token_hex(8)}")
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(secrets.token_bytes(32))
+            stream.write(secrets.token_bytes(_KEY_BYTES))
         with suppress(FileExistsError):
             os.link(made, path)
         made.unlink()
+    return path.read_bytes()
+
+
+def _key_path(forge: ForgeOnDisk) -> Path:
+    return forge.output / "gate.key"
