@@ -223,12 +223,12 @@ def test_a_recipe_without_tests_or_without_pips_check_is_a_warning() -> None:
     ]
 
 
-def rewritten(source: Path, target: Path, change: dict[str, bytes | None]) -> Path:
-    """A copy of a package in whose payload files are replaced, removed or added."""
+def rewritten(source: Path, target: Path, change: dict[str, bytes | None], *, part: str = "pkg-") -> Path:
+    """A copy of a package in whose payload (or ``info-``) files are replaced, removed or added."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for item in old.infolist():
             data = old.read(item)
-            if item.filename.startswith("pkg-"):
+            if item.filename.startswith(part):
                 data = _repacked(data, change)
             new.writestr(item.filename, data, compress_type=zipfile.ZIP_STORED)
     return target

@@ -232,13 +232,20 @@ def test_a_build_that_came_out_equal_vouches_for_the_file_that_is_there(small_fo
     assert small_forge.states() == {"a": "published"}
 
 
-def test_a_file_that_only_says_that_it_is_equal_is_not_taken_for_it(small_forge: SmallForge) -> None:
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [("pkg-", {"share/a.txt": b"evil\n"}), ("info-", {"info/link.json": b'{"noarch": {"type": "generic"}}'})],
+    ids=["payload", "link.json"],
+)
+def test_a_file_that_only_says_that_it_is_equal_is_not_taken_for_it(
+    small_forge: SmallForge, part: str, change: dict[str, bytes | None]
+) -> None:
     from build.test_package_checks import rewritten
 
     small_forge.package("a", test="test -f $PREFIX/share/a.txt")
     make(small_forge, "a")
     true = the_file(small_forge)
-    other = rewritten(true, small_forge.root / true.name, {"share/a.txt": b"evil\n"})
+    other = rewritten(true, small_forge.root / true.name, change, part=part)
     shutil.rmtree(small_forge.root / "output" / "staging")
     put_into_staging(small_forge, other)
     assert small_forge.status("a").reason == NOTHING_SHOWN

@@ -32,11 +32,11 @@ from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
-from wvforge_dagster.orchestration.gate import entry_of, read_records, write_record
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_package
+from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
 
 FETCH_PAUSES = (2.0, 8.0)
@@ -79,11 +79,11 @@ def build_variant(
                 siblings.publish([package.file])
         attempt.raise_failed()
         equal = _equal_packages(status.expected, built)
-        if equal is not None and not _vouch_for(attempt, status.expected, equal, checks):
+        if equal is not None and not vouch_for(attempt, status.expected, built, equal, checks):
             equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            _stage(forge, status.expected, built, checks)
+            stage(forge, status.expected, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -147,52 +147,6 @@ def _equal_packages(expected: tuple[Expected, ...], built: list[BuiltPackage]) -
             return None
         found.append(max(equal, key=lambda rival: rival.build_number))
     return tuple(found)
-
-
-def _stage(
-    forge: ForgeOnDisk,
-    expected: tuple[Expected, ...],
-    built: list[BuiltPackage],
-    checks: list[tuple[CheckResult, ...]],
-) -> None:
-    """Put what was built into staging, all at once, each with the record that it passed."""
-    entries = [entry_of(package.artifact) for package in built]
-    for entry, item, results in zip(entries, expected, checks, strict=True):
-        # Before the file, so that one that was staged by a process that was killed then has its record.
-        if not (forge.staging.path / entry.subdir / entry.filename).exists():
-            write_record(forge, entry, item, results)
-    for entry, item, results in zip(
-        forge.staging.publish([package.file for package in built]), expected, checks, strict=True
-    ):
-        write_record(forge, entry, item, results)
-
-
-def _vouch_for(
-    attempt: Attempt,
-    expected: tuple[Expected, ...],
-    equal: tuple[Artifact, ...],
-    checks: list[tuple[CheckResult, ...]],
-) -> bool:
-    """Record that packages which are there passed the tests and checks that equal new ones passed.
-
-    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one that never
-    passed them and does not now is not equal, and the new one is staged.
-    """
-    forge = attempt.forge
-    found = []
-    for position, (item, entry) in enumerate(zip(expected, bring(forge, equal), strict=True)):
-        results = checks[position]
-        if not read_records(forge, entry):
-            file = forge.staging.fetch(entry, attempt.work)
-            place = attempt.place(f"equal-{position}", [], for_tests=True)
-            results = check_package(file, item, place, attempt.write)
-        if stopped := blocking(results, forge.forge.checks.of(attempt.package)):
-            attempt.write("warn", f"{entry.filename} is not taken for equal: {stopped[0]}")
-            return False
-        found.append((entry, item, results))
-    for entry, item, results in found:
-        write_record(forge, entry, item, results)
-    return True
 
 
 def _request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected, number: int) -> BuildRequest:
