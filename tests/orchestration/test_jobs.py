@@ -33,7 +33,8 @@ def test_the_column_job_builds_one_column_and_the_packages_without_variants_belo
         assert result.success
         assert instance.get_materialized_partitions(package_key("mid")) == {"13.2|3.12"}
         checks = result.get_asset_check_evaluations()
-    assert [(check.check_name, check.passed) for check in checks] == [("script", True)]
+    tests = [(check.check_name, check.passed) for check in checks if not check.check_name.startswith("check_")]
+    assert tests == [("script", True)]
     states = {identity: status.state.value for identity, status in derive_statuses(forge).items()}
     assert states == {
         VariantId("low"): "published",
@@ -48,7 +49,7 @@ def test_a_run_that_builds_nothing_claims_no_test_as_passed(small_forge: SmallFo
     job = forge_definitions(small_forge.open()).get_repository_def().get_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         first, second = (job.execute_in_process(instance=instance) for _ in range(2))
-    assert [check.passed for check in first.get_asset_check_evaluations()] == [True]
+    assert {check.check_name: check.passed for check in first.get_asset_check_evaluations()}["script"]
     assert second.success
     assert second.get_asset_check_evaluations() == []
     assert len(second.get_asset_materialization_events()) == 2, "its upload is confirmed all the same"

@@ -145,7 +145,9 @@ def run_checks(
 
 
 def shown(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
-    return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    """The outcomes of the recipe's tests; the package checks are not of interest here."""
+    found = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    return {name: passed for name, passed in found.items() if not name.startswith("check_")}
 
 
 def test_the_checks_alone_report_the_tests_of_the_package_that_is_there(
@@ -228,8 +230,7 @@ def test_checks_of_one_column_test_the_package_of_that_column(
         publish(small_forge, "a", partition)
     result = run_checks(small_forge, instance, "a", "13.2")
     assert shown(result) == {"script": True}
-    (check,) = result.get_asset_check_evaluations()
-    assert check.partition == "13.2"
+    assert {check.partition for check in result.get_asset_check_evaluations()} == {"13.2"}
     small_forge.edit("a", "grep ${{ cuda_version }}", "grep 13.0")
     assert [shown(run_checks(small_forge, instance, "a", key)) for key in ("13.0", "13.2")] == [
         {"script": True},

@@ -121,7 +121,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     recipe = _private_copy(request, place.folder)
     package_folder = place.folder / "out"
     answer: dict[str, Any] = {}
-    result = _run(
+    result = run_worker(
         "wvforge_dagster.build.build_worker",
         {
             "recipe": str(recipe),
@@ -140,7 +140,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         answer.update,
     )
     if answer.get("event") != "built":
-        raise BuildFailed(_failure(answer, result, place.limits, "the build"))
+        raise BuildFailed(failure_of(answer, result, place.limits, "the build"))
     path = Path(answer["path"])
     file = PackageFile.read(path, path.parent.name)
     rendered = rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path))
@@ -166,14 +166,14 @@ def run_package_tests(
     """
     answers: list[dict[str, Any]] = []
     request = {"package": str(file.path), "channels": list(place.channels), "tests": tests}
-    result = _run("wvforge_dagster.build.test_worker", request, place, (file.path,), on_log, answers.append)
+    result = run_worker("wvforge_dagster.build.test_worker", request, place, (file.path,), on_log, answers.append)
     if len(answers) < len(tests):
-        raise BuildFailed(_failure({}, result, place.limits, "the test"))
+        raise BuildFailed(failure_of({}, result, place.limits, "the test"))
     return tuple(
         TestOutcome(
             answer["name"],
             answer["seconds"],
-            None if answer["passed"] else _failure({**answer, "event": "failed"}, result, place.limits, "the test"),
+            None if answer["passed"] else failure_of({**answer, "event": "failed"}, result, place.limits, "the test"),
         )
         for answer in answers
     )
@@ -189,7 +189,7 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(
+def run_worker(
     module: str,
     request: Mapping[str, Any],
     place: BuildPlace,
@@ -197,6 +197,13 @@ def _run(
     on_log: OnLog,
     on_answer: Callable[[dict[str, Any]], object],
 ) -> ChildResult:
+    """Run a child process of this package in a build's folder and sandbox.
+
+    Args:
+        reads: files and folders that it may read besides.
+        on_answer: called for each event that is no line of a log.
+    """
+
     def on_event(event: dict[str, Any]) -> None:
         if event["event"] == "log":
             on_log(event["level"], event["line"])
@@ -263,7 +270,8 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
     return path
 
 
-def _failure(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits, what: str) -> Failure:
+def failure_of(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits, what: str) -> Failure:
+    """Why a child process did not give the answer that it was asked for; `what` it did, with its article."""
     if answer.get("event") == "failed":
         if re.search(r"os error 28\b|No space left on device", f"{answer['reason']} {answer['details']}"):
             reason = f"{what} found the disk full; make room and build again"

@@ -104,7 +104,8 @@ def reasons_to_build(expected: Expected, evidence: Evidence) -> Iterable[Change]
 def _test_reasons(expected: Iterable[Expected]) -> Iterable[Change]:
     for item in expected:
         if item.found is not None and not item.tested:
-            yield from changed_tests(item.found.records[-1].tests, item.tests)
+            changes = [*changed_tests(item.found.records[-1].tests, item.tests)]
+            yield from changes or [Change("checks", "nothing shows that this very file passed them")]
 
 
 def _why_missing(variant: PackageVariant, catalog: Catalog, shelf: Shelf) -> str:
@@ -171,8 +172,9 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
 
 
 def is_failed_upload(failure: Failure, status: Status) -> bool:
-    """Whether a failure is that of the upload of what is staged now."""
-    return failure.failure_class is FailureClass.UPLOAD and failure.input_digest == status.input_digest
+    """Whether a failure is that of the upload of what is staged now, or of the tests and checks before it."""
+    steps = (FailureClass.UPLOAD, FailureClass.TEST, FailureClass.CHECK)
+    return failure.failure_class in steps and failure.input_digest == status.input_digest
 
 
 def _want(variant: PackageVariant, catalog: Catalog, evidence: Evidence, statuses: Mapping[VariantId, Status]) -> str:

@@ -69,6 +69,8 @@ class Evidence:
         commits: of git sources, by `core.inputs.git_source_key`, as they were when they were last asked.
         recorded: the recorded parts as they are now.
         rebuild_on: names of the recorded parts that bind.
+        cleared: for each file that is in staging and in no target, by its sha256, the digests of the tests that it passed
+            together with every blocking check. What is in a target has passed already.
     """
 
     platform: str
@@ -82,3 +84,4 @@ class Evidence:
     recorded: Mapping[str, str] = field(default_factory=dict)
     rebuild_on: Set[str] = frozenset()
     by_column: Set[str] = frozenset()
+    cleared: Mapping[str, Set[str]] = field(default_factory=dict)

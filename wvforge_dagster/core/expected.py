@@ -83,7 +83,7 @@ def find_expected(
         rivals = _rivals(mine, others, evidence, evidence.targets.get(variant.id.package, ()), shelf)
         good = [item for item in rivals if any(_holds(record, value, evidence) for record in item.records)]
         best = max(good, key=lambda item: item.build_number, default=None)
-        found.append(Expected(output, parts, value, tests, best, _passed(best, tests), last, rivals))
+        found.append(Expected(output, parts, value, tests, best, _passed(best, tests, evidence), last, rivals))
     return tuple(found)
 
 
@@ -173,10 +173,15 @@ def unlike(record: Record, evidence: Evidence) -> dict[str, tuple[str, str]]:
     return {name: pair for name, pair in pairs.items() if name in evidence.rebuild_on and pair[0] != pair[1]}
 
 
-def _passed(item: Artifact | None, tests: Mapping[str, Any]) -> bool:
-    if item is None or not tests["tests"]:
+def _passed(item: Artifact | None, tests: Mapping[str, Any], evidence: Evidence) -> bool:
+    if item is None:
         return True
+    cleared = evidence.cleared.get(item.sha256)
+    if not tests["tests"]:
+        return cleared is None or bool(cleared)
     wanted = digest(tests)
+    if cleared is not None and wanted not in cleared:
+        return False
     return any(digest(record.tests) == wanted for record in item.records)
 
 

@@ -14,6 +14,7 @@ class FailureClass(str, Enum):
     SOLVE = "solve"
     SCRIPT = "script"
     TEST = "test"
+    CHECK = "check"
     TIMEOUT = "timeout"
     MEMORY = "memory"
     DISK = "disk"
@@ -35,6 +36,8 @@ class Failure:
         reason: one line.
         details: the last lines of the log that matter, for people.
         log: where the whole log lies, relative to the forge's output folder.
+        checks: of the class ``check``: the checks that failed, and what their findings weigh by themselves. The failure holds
+            for as long as one of them blocks (`core.findings.still_blocks`).
     """
 
     failure_class: FailureClass
@@ -43,3 +46,4 @@ class Failure:
     want: str = ""
     details: str = ""
     log: str = ""
+    checks: tuple[tuple[str, str], ...] = ()

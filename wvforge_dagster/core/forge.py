@@ -16,6 +16,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 
 CONFIG_NAME = "forge.yaml"
 
@@ -109,11 +110,6 @@ class Limits(SomeLimits):
         return self.model_copy(update=changed)
 
 
-def _off(value: Any) -> Any:
-    """YAML reads ``off`` as false."""
-    return "off" if value is False else value
-
-
 class Forge(_Settings):
     """The settings of a forge, as read from forge.yaml."""
 
@@ -145,12 +141,15 @@ class Forge(_Settings):
         default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
     )
     limits: Limits = Limits()
-    isolation: Annotated[Literal["auto", "required", "off"], BeforeValidator(_off)] = Field(
+    isolation: Annotated[Literal["auto", "required", "off"], BeforeValidator(off_of_yaml)] = Field(
         default="auto",
         description="Builds and tests run in a sandbox: where there is one (with a warning where not), always, or never.",
     )
     readable: tuple[str, ...] = Field(
         default=(), description="Files and folders that builds in a sandbox may read besides; ~ is the home folder."
+    )
+    checks: Checks = Field(
+        default=Checks(), description="What the findings of the package checks weigh: error, warning or off, by check."
     )
     network: bool = Field(default=True, description="Whether build scripts may use the network.")
     rebuild: Literal["raise", "refuse"] = Field(
@@ -246,7 +245,8 @@ def _model_at(location: Sequence[str | int]) -> type[BaseModel]:
     if len(location) == 1:
         return Forge
     lists: dict[str | int, type[BaseModel]] = {"variants": VariantFile, "channels": FileChannel}
-    return lists.get(location[0]) or (Limits if len(location) == 2 else SomeLimits)
+    models = (Checks, SomeChecks) if location[0] == "checks" else (Limits, SomeLimits)
+    return lists.get(location[0]) or models[0 if len(location) == 2 else 1]
 
 
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:

@@ -18,6 +18,7 @@ from wvforge_dagster.orchestration.checks import check_names, failed_checks, pas
 from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.gate_checks import gate_results, gate_specs
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.made import Made, MakeFailed
@@ -68,11 +69,12 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         )
         for name in check_names(package)
     ]
+    settings = forge.forge.checks.of(package.name)
 
     @dg.multi_asset(
         name=op_name("build", package.name, forge.catalog),
         specs=[_package_spec(forge, package, partitions)],
-        check_specs=checks,
+        check_specs=[*checks, *gate_specs(package, settings, partitions)],
         # Makes results optional: where nothing is built, no test runs.
         can_subset=True,
         partitions_def=partitions,
@@ -93,6 +95,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
                 failed = error
         if failed is not None:
             yield from selected(context, failed_checks(package, failed))
+            yield from selected(context, gate_results(package, settings, failed.checks))
             raise dg.Failure(
                 description=failed.failure.reason,
                 metadata=_failure_metadata(forge, failed.failure),
@@ -103,6 +106,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
         if made.artifacts and not only_checks:
             yield _materialization(forge, package, made)
         yield from selected(context, passed_checks(package, made))
+        yield from selected(context, gate_results(package, settings, made.checks))
 
     return build
 
@@ -200,6 +204,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         list(package.dimensions.values),
         list(package.needed_names),
         check_names(package),
+        forge.forge.checks.of(package.name),
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
         forge.is_heavy(package.name),
         [(channel.label, target.publish) for target, channel in forge.targets_of(package.name)],

@@ -17,6 +17,7 @@ from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.findings import CheckResult, blocking, failure_of_checks
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.isolation import isolation_warning, sandbox_of
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
@@ -35,6 +36,7 @@ class Attempt:
     package: str
     sandbox: Sandbox | None
     tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
+    checks: list[tuple[str, CheckResult]] = field(default_factory=list)
 
     def place(self, name: str, channels: list[str], *, for_tests: bool = False) -> BuildPlace:
         """A new folder below the attempt's, with what a build or a test in it may use; `channels` come first."""
@@ -51,7 +53,7 @@ class Attempt:
         )
 
     def raise_failed(self) -> None:
-        """Raise the first failure of the tests, if one failed.
+        """Raise the first failure of the tests, if one failed; else that of the checks, if one blocks.
 
         Raises:
             BuildFailed: with that failure.
@@ -59,6 +61,13 @@ class Attempt:
         failed = next((outcome.failure for _, outcome in self.tests if outcome.failure), None)
         if failed is not None:
             raise BuildFailed(failed)
+        kept_back = blocking((result for _, result in self.checks), self.forge.forge.checks.of(self.package))
+        if kept_back:
+            raise BuildFailed(failure_of_checks(kept_back))
+
+    def failed(self, failure: Failure) -> MakeFailed:
+        """This attempt's end by a failure, with the tests and checks that ran."""
+        return MakeFailed(failure, tuple(self.tests), tuple(self.checks))
 
     def seconds(self, built: list[BuiltPackage]) -> dict[str, float]:
         """Seconds of each phase, summed over what was built, and of the tests."""
@@ -99,14 +108,14 @@ def attempt_of(
     except BuildFailed as error:
         keep = error.failure.failure_class is FailureClass.SCRIPT
         failure = replace(error.failure, log=shown_log)
-        raise MakeFailed(failure, tuple(attempt.tests)) from None
+        raise attempt.failed(failure) from None
     except ForgeError as error:
-        raise MakeFailed(Failure(FailureClass.OTHER, str(error), log=shown_log), tuple(attempt.tests)) from None
+        raise attempt.failed(Failure(FailureClass.OTHER, str(error), log=shown_log)) from None
     except OSError as error:
         failure = Failure(
             FailureClass.OTHER, f"{error.filename or forge.output}: {error.strerror or error}", log=shown_log
         )
-        raise MakeFailed(failure, tuple(attempt.tests)) from None
+        raise attempt.failed(failure) from None
     finally:
         if not keep:
             remove_folder(work)

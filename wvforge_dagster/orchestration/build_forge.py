@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dagster._core.instance import InstanceRef
@@ -10,9 +10,10 @@ from dagster._core.instance import InstanceRef
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
-from wvforge_dagster.orchestration.evidence import derive_statuses, mend_channels
+from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, mend_channels
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.gate import findings_of
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
 from wvforge_dagster.orchestration.isolation import isolation_warning
 from wvforge_dagster.orchestration.plan import Plan, make_plan
@@ -51,7 +52,7 @@ class Outcome:
         statuses: of what was selected, now.
         failed: why those failed that were tried and failed.
         given_up: those that were not tried, because they failed before with the inputs that they still have.
-        warnings: what could not be asked.
+        warnings: what could not be asked, and what the package checks found in what was made now and does not block it.
     """
 
     statuses: Mapping[VariantId, Status]
@@ -130,4 +131,16 @@ def build_forge(
         end_dead_runs(opened, forge)
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
-    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation))
+    found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
+    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *found))
+
+
+def _found_by_checks(forge: ForgeOnDisk, made: Iterable[Status]) -> Iterator[ForgeError]:
+    """What the package checks found in these package variants, as far as they are up to date: one line for each check."""
+    staged = {entry.sha256: entry for entry in channel_entries(forge, forge.staging)}
+    for status in made:
+        for artifact in status.artifacts if status.state in UP_TO_DATE else ():
+            if artifact.sha256 in staged:
+                several = f" {artifact.name}" if len(status.artifacts) > 1 else ""
+                for result in findings_of(forge, status.id.package, staged[artifact.sha256]):
+                    yield ForgeError(str(result), where=f"{status.id}{several}")

@@ -1,4 +1,4 @@
-"""Building a package variant: all its outputs, tested, and staged at once; or a note, where they came out equal."""
+"""Building a package variant: all its outputs, tested, checked, and staged at once; or a note, where they came out equal."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import Output
@@ -34,6 +35,8 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_f
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
+from wvforge_dagster.orchestration.package_checking import check_package
+from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
 
 FETCH_PAUSES = (2.0, 8.0)
@@ -49,9 +52,10 @@ def build_variant(
         column: the forge's own packages that the build may use.
 
     Raises:
-        MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
+        MakeFailed: if it cannot be built, or a test or a blocking check fails; then nothing was staged.
     """
     built: list[BuiltPackage] = []
+    checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
         number = build_number(forge, variant, status)
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
@@ -62,16 +66,24 @@ def build_variant(
             built.append(package)
             outcomes = _test(forge, variant, expected, package, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
-            if any(outcome.failure for outcome in outcomes):
+            passed = not any(outcome.failure for outcome in outcomes)
+            if passed:
+                reading = replace(place, limits=forge.test_limits(variant.id.package))
+                checks.append(check_package(package.file, expected, reading, attempt.write))
+                attempt.checks += [(expected.output.name, result) for result in checks[-1]]
+                passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
+            if not passed:
                 _keep_aside(forge, variant.id, package.file)
                 break
             if len(status.expected) > 1:
                 siblings.publish([package.file])
         attempt.raise_failed()
         equal = _equal_packages(status.expected, built)
+        if equal is not None and not vouch_for(attempt, status.expected, built, equal, checks):
+            equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            forge.staging.publish([package.file for package in built])
+            stage(forge, status.expected, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -87,6 +99,7 @@ def build_variant(
             status.reason,
             outcome,
             tests=tuple(attempt.tests),
+            checks=tuple(attempt.checks),
             seconds=attempt.seconds(built),
             log=attempt.log,
         )
@@ -193,7 +206,7 @@ def _test(
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:
-    """Keep a package whose test failed, for the one who looks into it. No build solves against this folder."""
+    """Keep a package whose test or check failed, for the one who looks into it. No build solves against this folder."""
     folder = forge.output / "aside" / identity.package / partition_folder(identity.partition)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file.path, folder / file.filename)

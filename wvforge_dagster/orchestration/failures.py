@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.findings import still_blocks
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.whole_files import write_whole
 
@@ -28,13 +29,17 @@ def forget_failure(forge: ForgeOnDisk, identity: VariantId) -> None:
 
 
 def read_failures(forge: ForgeOnDisk) -> dict[VariantId, Failure]:
-    """The last failure of every package variant that has one. A file that cannot be read is left out."""
+    """The last failure of every package variant that has one. A file that cannot be read is left out, and so is the failure
+    of a check that forge.yaml does not let block any more."""
     found: dict[VariantId, Failure] = {}
     for path in (forge.output / "failures").glob("*/*.json"):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             identity = VariantId(value.pop("package"), value.pop("partition"))
-            found[identity] = Failure(**{**value, "failure_class": FailureClass(value["failure_class"])})
+            checks = tuple((str(name), str(severity)) for name, severity in value.get("checks") or ())
+            failure = Failure(**{**value, "failure_class": FailureClass(value["failure_class"]), "checks": checks})
+            if still_blocks(failure, forge.forge.checks.of(identity.package)):
+                found[identity] = failure
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from wvforge_dagster.build.builder import TestOutcome
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.failure import Failure
+from wvforge_dagster.core.findings import CheckResult
 
 OnLog = Callable[[str, str], None]
 """Called for each line of a build's log with its level and text."""
@@ -22,6 +23,7 @@ class Made:
         reason: why it was built or tested, or that it is up to date.
         outcome: what was done, in a few words: ``built``, ``tested``, ``not built``.
         tests: how the tests ended that ran now, by output.
+        checks: what the package checks found that ran now, by output.
         seconds: of each phase, summed over the outputs; empty if nothing ran.
     """
 
@@ -29,6 +31,7 @@ class Made:
     reason: str
     outcome: str = "not built"
     tests: tuple[tuple[str, TestOutcome], ...] = ()
+    checks: tuple[tuple[str, CheckResult], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     log: Path | None = None
 
@@ -38,9 +41,15 @@ class Made:
 
 
 class MakeFailed(Exception):
-    """A package variant that could not be made. Carries the `Failure` and the tests that ran."""
+    """A package variant that could not be made. Carries the `Failure`, and the tests and checks that ran."""
 
-    def __init__(self, failure: Failure, tests: tuple[tuple[str, TestOutcome], ...] = ()) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        tests: tuple[tuple[str, TestOutcome], ...] = (),
+        checks: tuple[tuple[str, CheckResult], ...] = (),
+    ) -> None:
         super().__init__(failure.reason)
         self.failure = failure
         self.tests = tests
+        self.checks = checks

@@ -77,7 +77,7 @@ def make_variant(
             if failure.failure_class is FailureClass.SOLVE:
                 failure = replace(failure, reason=explain_missing(forge, failure.reason))
             keep_failure(forge, identity, failure)
-            raise MakeFailed(failure, failed.tests) from None
+            raise MakeFailed(failure, failed.tests, failed.checks) from None
         forget_failure(forge, identity)
         return replace(made, reason=reason)
 

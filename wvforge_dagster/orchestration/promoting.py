@@ -15,7 +15,7 @@ from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
-from wvforge_dagster.orchestration.publish import ready_files
+from wvforge_dagster.orchestration.ready import ready_variant
 from wvforge_dagster.orchestration.recording import record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.staging import share_notes
@@ -77,10 +77,11 @@ def promote(forge: ForgeOnDisk, keys: tuple[str, ...], instance: InstanceRef | N
             continue
         for _, channel in forge.targets_by_column:
             try:
-                ready = [ready_files(forge, status) for status in promotion.lacks[channel.label]]
+                ready = [ready_variant(forge, status, [channel]) for status in promotion.lacks[channel.label]]
                 if ready:
-                    channel.publish([file for _, files in ready for file in files])
-                    share_notes(forge, channel, [entry for staged, _ in ready for entry in staged])
+                    documents = {sha256: found for item in ready for sha256, found in item.documents.items()}
+                    channel.publish([file for item in ready for file in item.files], documents)
+                    share_notes(forge, channel, [entry for item in ready for entry in item.staged])
             except ForgeError as fault:
                 faults.append(str(fault))
     faults += [str(fault) for fault in _refresh(forge).values()]

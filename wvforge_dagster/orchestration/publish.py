@@ -1,4 +1,4 @@
-"""Publishing one package variant: what Dagster's upload asset does. Only what is staged and up to date is published."""
+"""Publishing one package variant: what Dagster's upload asset does. Only what is staged, up to date and passed is published."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import UP_TO_DATE, State
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import upload_lock
-from wvforge_dagster.orchestration.provenance import keep_provenance
+from wvforge_dagster.orchestration.ready import ready_variant
 from wvforge_dagster.orchestration.refreshing import refresh
-from wvforge_dagster.orchestration.staging import bring, share_notes
+from wvforge_dagster.orchestration.staging import share_notes
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
     A target that fails does not hide the others.
 
     Raises:
-        ForgeError: if it is not staged, or a target refused it; then the status names that target.
+        ForgeError: if it is not staged, if a test or a blocking check of the very file fails, or if a target refused it;
+            then the status names that target.
     """
     with upload_lock(forge, identity):
         return _publish(forge, identity)
@@ -55,18 +55,14 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
-    staged, files = ready_files(forge, status)
-    documents = {
-        file.sha256: keep_provenance(forge, artifact, file)
-        for artifact, file in zip(status.artifacts, files, strict=True)
-    }
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
     targets = forge.targets_at_once(identity.package)
+    ready = ready_variant(forge, status, [channel for _, channel in targets])
     for _, channel in targets:
         try:
-            entries.append((channel.label, tuple(channel.publish(files, documents))))
-            share_notes(forge, channel, staged)
+            entries.append((channel.label, tuple(channel.publish(ready.files, ready.documents))))
+            share_notes(forge, channel, ready.staged)
         except ForgeError as fault:
             faults.append(_with_label(fault, channel.label))
     unread = refresh(forge, (channel for _, channel in targets))
@@ -76,29 +72,7 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         keep_failure(forge, identity, Failure(FailureClass.UPLOAD, reason, input_digest=status.input_digest))
         raise ForgeError(reason, where=f"upload of {identity}")
     forget_failure(forge, identity)
-    return Published(status.artifacts, tuple(entries), documents)
-
-
-def ready_files(forge: ForgeOnDisk, status: Status) -> tuple[tuple[ChannelEntry, ...], list[PackageFile]]:
-    """The staged packages of a package variant that is up to date: what uploads and promotions put into channels.
-
-    Raises:
-        ForgeError: if they cannot be had, or were changed after they were staged.
-    """
-    staged = bring(forge, status.artifacts)
-    return staged, [staged_file(forge, artifact) for artifact in status.artifacts]
-
-
-def staged_file(forge: ForgeOnDisk, artifact: Artifact) -> PackageFile:
-    """The staged file, measured anew: what was changed behind our back is not published.
-
-    Raises:
-        ForgeError: if it was changed.
-    """
-    file = PackageFile.read(forge.output / "staging" / artifact.subdir / artifact.filename, artifact.subdir)
-    if file.sha256 != artifact.sha256:
-        raise ForgeError("was changed after it was staged", where=str(file.path), remedy="remove it and build it again")
-    return file
+    return Published(status.artifacts, tuple(entries), ready.documents)
 
 
 def _with_label(fault: ForgeError, label: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.publish import staged_file
+from wvforge_dagster.orchestration.ready import ready_file
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.staging import share_notes
 from wvforge_dagster.orchestration.verifying import own_artifact
@@ -24,7 +24,7 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
 
     Raises:
         ForgeError: if the target's kind allows no deletion, there is none in staging or in the target, the staged one was
-            changed, or the target refuses.
+            changed or has no record that it passed, or the target refuses.
     """
     channel.remove(())
     staged = _only(forge.staging, filename)
@@ -34,11 +34,11 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
     artifact = own_artifact(forge, forge.staging, staged)
     if artifact is None:
         raise ForgeError("cannot be read", where=f"staging/{staged.subdir}/{filename}", remedy="build it again")
-    file = staged_file(forge, artifact)
+    ready = ready_file(forge, staged, artifact)
     if _holds(channel, there, staged):
         return False
     channel.remove([there])
-    channel.publish([file])
+    channel.publish(ready.files, ready.documents)
     share_notes(forge, channel, [staged])
     refresh(forge, [channel])
     return True

@@ -1,0 +1,87 @@
+"""Which packages have which libraries is read from what the engine unpacked for the build and its tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from build.places import Builder
+from wvforge_dagster.build.builder import BuildPlace
+from wvforge_dagster.build.installed import find_libraries
+from wvforge_dagster.build.look import look_into
+from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.core.libraries import check_libraries
+from wvforge_dagster.core.package_facts import PackageFacts
+
+LIBRARY = """
+mkdir -p $PREFIX/lib
+printf 'int {name}(void) {{ return 42; }}' > {name}.c
+cc -shared -fPIC -Wl,-soname,lib{name}.so.1 -o $PREFIX/lib/lib{name}.so.1 {name}.c
+"""
+PROGRAM = """
+mkdir -p $PREFIX/bin
+printf 'int near(void); int far(void); int main(void) { return near() + far(); }' > main.c
+cc -o $PREFIX/bin/program main.c $PREFIX/lib/libnear.so.1 $PREFIX/lib/libfar.so.1
+"""
+
+
+def recipe(name: str, script: str, **requirements: list[str]) -> str:
+    build = {"script": list(script.strip().splitlines())}
+    return json.dumps({"package": {"name": name, "version": "1.0"}, "build": build, "requirements": requirements})
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        (["near"], []),
+        ([], ["is linked to libnear.so.1 of near, which is no run requirement"]),
+        (["far"], ["is linked to libnear.so.1 of near, which is no run requirement"]),
+        (["near >=2"], []),
+        (["other"], ["is linked to libnear.so.1 of near, which is no run requirement, unless other requires it"]),
+    ],
+    ids=["through another", "none", "one of two", "of another version", "not known"],
+)
+def test_a_library_is_looked_for_in_what_the_run_requirements_bring_along(
+    built: PackageFacts, cache: Path, run: list[str], found: list[str]
+) -> None:
+    facts = PackageFacts.from_json(built.to_json() | {"depends": run, "files": [], "host": built.to_json()["host"]})
+    assert {name for name, _, _ in facts.host} == {"near", "far"}
+    words = [finding.what for finding in check_libraries(facts, find_libraries(facts, cache))]
+    assert [text for text in words if "libnear" in text] == found
+    assert any("libfar" in text for text in words) is not bool(run and run[0].startswith(("near", "far")))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    from small_forge import SmallForge
+
+    root = tmp_path_factory.mktemp("libraries") / "forge"
+    root.mkdir()
+    return Builder(SmallForge(root))
+
+
+@pytest.fixture(scope="module")
+def built(places: Builder) -> PackageFacts:
+    """A program that is linked to libraries of two packages, of which one requires the other."""
+    channel = FolderChannel(places.forge.root / "channel")
+    place: BuildPlace | None = None
+    for name, script, requirements in (
+        ("far", LIBRARY.format(name="far"), {}),
+        ("near", LIBRARY.format(name="near"), {"run": ["far"]}),
+        ("program", PROGRAM, {"host": ["near", "far"]}),
+    ):
+        places.forge.recipe(name, recipe(name, script, **requirements))
+        place = places.place()
+        channels = (channel.url, *place.channels) if name != "far" else place.channels
+        place = places.place(channels=channels)
+        package = places.build(name, place=place)
+        channel.publish([package.file])
+    assert place is not None
+    return look_into(package.file, place, places.on_log)
+
+
+@pytest.fixture(scope="module")
+def cache(places: Builder) -> Path:
+    return places.forge.root / "engine-cache"

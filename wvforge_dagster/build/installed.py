@@ -1,0 +1,104 @@
+"""The files of the packages that a build or a test was given, read from the engine's package cache, where it unpacked them.
+
+The cache holds each package of the host environment, as that was solved, and of the environments of the tests, which are
+what the run requirements were solved to.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rattler
+
+from wvforge_dagster.core.libraries import Libraries
+from wvforge_dagster.core.package_facts import PackageFacts
+
+
+def accepts(spec: str, version: str) -> bool:
+    """Whether a conda version spec accepts a version; one that cannot be read accepts none."""
+    try:
+        return bool(rattler.VersionSpec(spec).matches(rattler.Version(version)))
+    except Exception:  # rattler has no common class of its errors
+        return False
+
+
+@dataclass(frozen=True)
+class _Installed:
+    """A package in the cache."""
+
+    folder: Path
+    version: str
+
+    def depends(self) -> list[str]:
+        return [str(spec) for spec in _read(self.folder / "info" / "index.json").get("depends") or ()]
+
+    def libraries(self) -> set[str]:
+        entries = _read(self.folder / "info" / "paths.json").get("paths") or ()
+        names = (posixpath.basename(entry["_path"]) for entry in entries)
+        return {name for name in names if name.endswith(".so") or ".so." in name}
+
+
+def find_libraries(facts: PackageFacts, cache: Path) -> Libraries:
+    """Which packages have which libraries, where a package runs and where it was built.
+
+    Of a required package it is the one of the host environment, else the newest of that name in the cache that the
+    requirement accepts.
+
+    Args:
+        cache: the engine's.
+    """
+    if not facts.linked:
+        return Libraries()
+    there = _names(cache)
+    host = {name: _find(there, name, f"=={version}", build) for name, version, build in facts.host}
+    required: dict[str, str] = {}
+    unknown: list[str] = []
+    seen: set[str] = set()
+    queue = deque(facts.depends)
+    while queue:
+        words = queue.popleft().split(maxsplit=1)
+        name, spec = words[0], words[1].split()[0] if len(words) > 1 else "*"
+        if name in seen or name.startswith("__"):
+            continue
+        seen.add(name)
+        found = host.get(name) or _find(there, name, spec, None)
+        if found is None:
+            unknown.append(name)
+        else:
+            queue.extend(found.depends())
+            required |= dict.fromkeys(found.libraries(), name)
+    others = ((name, found) for name, found in host.items() if name not in seen and found is not None)
+    elsewhere = {library: name for name, found in others for library in found.libraries()}
+    return Libraries(required, elsewhere, tuple(unknown))
+
+
+def _names(cache: Path) -> dict[str, list[tuple[str, str, Path]]]:
+    """What lies in the cache, by name: version, build, folder."""
+    found: dict[str, list[tuple[str, str, Path]]] = {}
+    for folder in (cache / "pkgs").glob("*-*-*"):
+        name, version, build = folder.name.rsplit("-", 2)
+        if not build.endswith(".lock"):
+            found.setdefault(name, []).append((version, build, folder))
+    return found
+
+
+def _find(there: dict[str, list[tuple[str, str, Path]]], name: str, spec: str, build: str | None) -> _Installed | None:
+    fitting: Iterable[tuple[str, str, Path]] = (
+        item for item in there.get(name, ()) if build in (None, item[1]) and accepts(spec, item[0])
+    )
+    newest = max(fitting, key=lambda item: (rattler.Version(item[0]), item[2].stat().st_mtime), default=None)
+    return _Installed(newest[2], newest[0]) if newest else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

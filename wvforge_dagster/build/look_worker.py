@@ -1,0 +1,29 @@
+"""Child process: reads a package through. ``python -m wvforge_dagster.build.look_worker REQUEST``.
+
+The request names the ``package``. Event: ``looked`` with a `PackageFacts` in JSON, or ``failed`` with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.package_stream import read_through
+
+
+def main() -> None:
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    events = EventStream()
+    try:
+        facts = read_through(Path(request["package"]))
+    except Exception as error:  # the package may be anything
+        words = " ".join(str(error).split())[:300]
+        events.send("failed", reason=f"{type(error).__name__}: {words}")
+        return
+    events.send("looked", facts=facts.to_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""How much a finding of a package check weighs, and what forge.yaml says of that."""
+
+from __future__ import annotations
+
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Severity(str, Enum):
+    """What a finding does: an error keeps the package from staging and from every target; a warning is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+CHECKS = {
+    "license": "The recipe states its license, and the package carries the license's text.",
+    "prefix": "No path of the build's host environment is left in a file that the engine does not rewrite.",
+    "build-paths": "No path of the work folder or of the build environment is left in a text file.",
+    "places": "Every file lies where an environment has files of its kind.",
+    "contents": "The files are those that the package lists of itself, each with the sha256 that it lists.",
+    "libraries": "Each linked library is in the package, in what it requires to run, or on every machine.",
+    "pins": "The run requirements hold to the Python and the CUDA release of the variant.",
+    "size": "The package is not more than twice or less than half as large as the last one of its variant.",
+    "tests": "The recipe has tests, and none of them leaves out pip's own check.",
+}
+"""Every package check: its name in forge.yaml, and what it asks. `core.package_checks` has the rules."""
+
+SURE = frozenset({"prefix", "places", "contents", "libraries", "pins"})
+"""The checks with findings that are errors where forge.yaml says nothing, because they are surely wrong."""
+
+
+def off_of_yaml(value: Any) -> Any:
+    """YAML reads ``off`` as false."""
+    return "off" if value is False else value
+
+
+Setting = Annotated[Literal["error", "warning", "off"], BeforeValidator(off_of_yaml)]
+
+
+class SomeChecks(BaseModel):
+    """Severities of some packages' checks; what is not given is as for all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    license: Setting | None = Field(default=None, description=CHECKS["license"])
+    prefix: Setting | None = Field(default=None, description=CHECKS["prefix"])
+    build_paths: Setting | None = Field(default=None, alias="build-paths", description=CHECKS["build-paths"])
+    places: Setting | None = Field(default=None, description=CHECKS["places"])
+    contents: Setting | None = Field(default=None, description=CHECKS["contents"])
+    libraries: Setting | None = Field(default=None, description=CHECKS["libraries"])
+    pins: Setting | None = Field(default=None, description=CHECKS["pins"])
+    size: Setting | None = Field(default=None, description=CHECKS["size"])
+    tests: Setting | None = Field(default=None, description=CHECKS["tests"])
+
+    def given(self) -> dict[str, str]:
+        """The settings that are given, by the name of their check."""
+        values = {name: getattr(self, name.replace("-", "_")) for name in CHECKS}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Checks(SomeChecks):
+    """Severities of the package checks: for all packages, and for some."""
+
+    packages: dict[str, SomeChecks] = Field(
+        default={}, description="Of packages by name or pattern; those of later ones win."
+    )
+
+    def of(self, package: str) -> dict[str, str]:
+        """What is set for one package, by the name of the check. What is not set goes by each finding's own severity."""
+        found = self.given()
+        for pattern, checks in self.packages.items():
+            if fnmatchcase(package, pattern):
+                found |= checks.given()
+        return found
