@@ -298,18 +298,28 @@ def test_dagster_shows_each_check_of_each_partition_with_what_it_found(
         for check in result.get_asset_check_evaluations():
             assert check.partition == partition
             shown[partition, check.check_name] = check
-    names = ["license", "prefix", "build_paths", "places", "contents", "libraries", "pins", "tests"]
-    assert sorted(shown) == sorted((partition, f"check_{name}") for partition in ("13.0", "13.2") for name in names)
-    assert shown["13.0", "check_prefix"].passed
-    bad = shown["13.2", "check_prefix"]
-    assert (bad.passed, bad.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    (record,) = bad.metadata["findings"].value.records  # type: ignore[union-attr]
-    assert (record.data["file"], record.data["severity"]) == ("share/a.txt", "error")
-    license_ = shown["13.0", "check_license"]
-    assert (license_.passed, license_.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert (license_.description or "").startswith("check license: no text of the license MIT")
-    blocking = {spec.name for spec in asset.check_specs if spec.blocking}
-    assert blocking == {f"check_{name}" for name in ("prefix", "places", "contents", "libraries", "pins")}
+    names = ["license", "prefix", "build-paths", "places", "contents", "libraries", "pins", "tests"]
+    assert sorted(shown) == [("13.0", "package_checks"), ("13.2", "package_checks")]
+    good, bad = rows(shown["13.0", "package_checks"]), rows(shown["13.2", "package_checks"])
+    assert list(good) == list(bad) == names
+    assert good["prefix"] == ("passed", "")
+    assert bad["prefix"] == ("error", "share/a.txt")
+    assert bad["license"] == ("warning", "")
+    assert not shown["13.2", "package_checks"].passed
+    assert shown["13.2", "package_checks"].severity is dg.AssetCheckSeverity.ERROR
+    assert shown["13.0", "package_checks"].severity is dg.AssetCheckSeverity.WARN
+    assert (shown["13.0", "package_checks"].description or "").startswith("check license: no text of the license MIT")
+    assert {spec.name for spec in asset.check_specs if spec.blocking} == {"package_checks"}
+
+
+def rows(evaluation: dg.AssetCheckEvaluation) -> dict[str, tuple[str, str]]:
+    """What the table shows of each check: the result, and the file of the first finding."""
+    records = evaluation.metadata["checks"].value.records  # type: ignore[union-attr]
+    shown = [(str(row.data["check"]), (str(row.data["result"]), str(row.data["file"]))) for row in records]
+    found: dict[str, tuple[str, str]] = {}
+    for name, row in shown:
+        found.setdefault(name, row)
+    return found
 
 
 @pytest.mark.integration

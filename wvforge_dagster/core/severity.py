@@ -32,9 +32,6 @@ CHECKS = {
 }
 """Every package check: its name in forge.yaml, and what it asks. `core.package_checks` has the rules."""
 
-SURE = frozenset({"prefix", "places", "contents", "libraries", "pins"})
-"""The checks with findings that are errors where forge.yaml says nothing, because they are surely wrong."""
-
 
 def off_of_yaml(value: Any) -> Any:
     """YAML reads ``off`` as false."""

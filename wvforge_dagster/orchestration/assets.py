@@ -74,7 +74,7 @@ def package_asset(forge: ForgeOnDisk, package: Package) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=op_name("build", package.name, forge.catalog),
         specs=[_package_spec(forge, package, partitions)],
-        check_specs=[*checks, *gate_specs(package, settings, partitions)],
+        check_specs=[*checks, *gate_specs(package, partitions)],
         # Makes results optional: where nothing is built, no test runs.
         can_subset=True,
         partitions_def=partitions,
