@@ -18,7 +18,8 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.orchestration.assets import forge_assets, op_name
+from wvforge_dagster.orchestration.asset_specs import op_name
+from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key, upload_key

@@ -16,7 +16,7 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.state import State
-from wvforge_dagster.orchestration.assets import asset_signature, op_name
+from wvforge_dagster.orchestration.asset_specs import asset_signature, op_name
 from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.keys import package_key, upload_key
