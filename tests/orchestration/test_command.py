@@ -325,6 +325,8 @@ def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # Tests that a shell started in the background inherit that it is ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     )
     orphan = read_pid(small_forge.root / "pid", seconds=90)
     os.kill(process.pid, number)
