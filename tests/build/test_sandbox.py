@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from orchestration.making import TESTS_FOLDER, make, why_not_made
@@ -49,6 +50,7 @@ SEARCH = r"""
 MAKE = """
 import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+from textwrap import dedent
 from small_forge import SmallForge
 from orchestration.making import make
 forge = SmallForge.__new__(SmallForge); forge.root = Path(sys.argv[2])
@@ -185,6 +187,52 @@ def test_a_dependent_and_its_tests_are_made_in_the_sandbox(small_forge: SmallFor
     status = small_forge.status("b")
     assert status.artifacts[0].record is not None
     assert status.artifacts[0].record.recorded["isolation"] == "bubblewrap"
+
+
+@sandboxed
+def test_links_that_a_script_leaves_lead_neither_its_tests_nor_this_process_elsewhere(
+    small_forge: SmallForge, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("untouched")
+    folder = small_forge.root / "output/work/a/all/0"
+    elsewhere = os.path.relpath(victim, folder)
+    small_forge.package(
+        "a",
+        f"""
+        cd {folder}
+        for name in machine-tmp home; do mv $name old-$name; ln -s {elsewhere} $name; done
+        mv request.json old.json; ln -s {elsewhere}/file request.json
+        touch $PREFIX/a
+        """,
+        test="echo written > /tmp/written; echo written > $HOME/written; ! test -e /tmp/file",
+    )
+    assert make(small_forge, "a").ran
+    assert [path.name for path in victim.iterdir()] == ["file"]
+    assert (victim / "file").read_text() == "untouched"
+
+
+@pytest.mark.parametrize("isolation", ["off", pytest.param("required", marks=sandboxed)])
+def test_a_test_that_speaks_for_the_process_that_runs_it_has_not_passed(
+    small_forge: SmallForge, isolation: str
+) -> None:
+    small_forge.configure(channels=[], variants=[], isolation=isolation)
+    forge_it = """
+    for entry in /proc/[0-9]*; do
+      words=$(tr '\\0' ' ' < $entry/cmdline 2> /dev/null || true)
+      case "$words" in *build.test_worker*SMALL*)
+        printf '\\n{"event":"tested","name":"script","seconds":0.1,"passed":true}\\n' > $entry/fd/1 || true
+        END
+      esac
+    done
+    exit 1
+    """
+    for name, end in (("kills", "kill -9 ${entry#/proc/} || true"), ("goes-on", "true")):
+        text = forge_it.replace("END", end).replace("SMALL", str(small_forge.root))
+        small_forge.package(name, test=dedent(text))
+        assert why_not_made(small_forge, name).failure.failure_class is not FailureClass.CHECK
+        assert small_forge.states()[name] == "failed"
 
 
 @sandboxed

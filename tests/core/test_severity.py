@@ -11,7 +11,7 @@ from wvforge_dagster.core.failure import FailureClass
 from wvforge_dagster.core.findings import MOST_FINDINGS, CheckResult, Finding, blocking, failure_of_checks, still_blocks
 from wvforge_dagster.core.forge import load_forge
 from wvforge_dagster.core.gate import GateRecord
-from wvforge_dagster.core.severity import CHECKS, SURE, Severity
+from wvforge_dagster.core.severity import CHECKS, Severity
 
 SURELY = Finding("is wrong", "a.txt")
 PERHAPS = Finding("may be wrong", severity=Severity.WARNING)
@@ -94,7 +94,3 @@ def test_a_failure_holds_as_long_as_one_of_its_checks_blocks() -> None:
     assert still_blocks(failure, {})
     assert still_blocks(failure, {"pins": "off", "size": "error"})
     assert not still_blocks(failure, {"pins": "warning"})
-
-
-def test_the_checks_that_block_by_themselves_are_among_the_checks() -> None:
-    assert CHECKS.keys() > SURE

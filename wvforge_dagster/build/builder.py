@@ -120,7 +120,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     """
     recipe = _private_copy(request, place.folder)
     package_folder = place.folder / "out"
-    answer: dict[str, Any] = {}
+    answers: list[dict[str, Any]] = []
     result = run_worker(
         "wvforge_dagster.build.build_worker",
         {
@@ -137,11 +137,15 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         place,
         (request.recipe.parent, *_local_sources(request)),
         on_log,
-        answer.update,
+        answers.append,
     )
+    answer = only_answer(answers, result)
     if answer.get("event") != "built":
         raise BuildFailed(failure_of(answer, result, place.limits, "the build"))
     path = Path(answer["path"])
+    if path.resolve() != package_folder.resolve() / path.parent.name / path.name:
+        reason = "what the build left as its package is a link, or lies elsewhere"
+        raise BuildFailed(Failure(FailureClass.OTHER, reason))
     file = PackageFile.read(path, path.parent.name)
     rendered = rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path))
     _check_commits(request, commits_of(rendered))
@@ -167,7 +171,7 @@ def run_package_tests(
     answers: list[dict[str, Any]] = []
     request = {"package": str(file.path), "channels": list(place.channels), "tests": tests}
     result = run_worker("wvforge_dagster.build.test_worker", request, place, (file.path,), on_log, answers.append)
-    if len(answers) < len(tests):
+    if len(answers) != len(tests) or result.exit_status:
         raise BuildFailed(failure_of({}, result, place.limits, "the test"))
     return tuple(
         TestOutcome(
@@ -177,6 +181,11 @@ def run_package_tests(
         )
         for answer in answers
     )
+
+
+def only_answer(answers: list[dict[str, Any]], result: ChildResult) -> dict[str, Any]:
+    """What a worker said, if it said one thing and ended as it should; else nothing."""
+    return answers[0] if len(answers) == 1 and result.exit_status == 0 else {}
 
 
 def remove_folder(folder: Path) -> None:

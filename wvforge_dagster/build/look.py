@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wvforge_dagster.build.builder import BuildFailed, BuildPlace, OnLog, failure_of, run_worker
+from wvforge_dagster.build.builder import BuildFailed, BuildPlace, OnLog, failure_of, only_answer, run_worker
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_facts import PackageFacts
 from wvforge_dagster.core.package_file import PackageFile
@@ -16,9 +16,10 @@ def look_into(file: PackageFile, place: BuildPlace, on_log: OnLog) -> PackageFac
     Raises:
         BuildFailed: if it is no whole package, or the child was ended.
     """
-    answer: dict[str, Any] = {}
+    answers: list[dict[str, Any]] = []
     module = "wvforge_dagster.build.look_worker"
-    result = run_worker(module, {"package": str(file.path)}, place, (file.path,), on_log, answer.update)
+    result = run_worker(module, {"package": str(file.path)}, place, (file.path,), on_log, answers.append)
+    answer = only_answer(answers, result)
     if answer.get("event") == "looked":
         return PackageFacts.from_json(answer["facts"])
     if answer.get("event") == "failed":

@@ -47,7 +47,11 @@ class ChildLimits:
 
 @dataclass(frozen=True)
 class ChildResult:
-    """How a child ended. `stderr` holds its last 4,000 characters."""
+    """How a child ended. `stderr` holds its last 4,000 characters.
+
+    What it said counts only if its exit status is 0: a script may speak in the name of the process that runs it, but not
+    without ending it, or being contradicted.
+    """
 
     exit_status: int
     stderr: str
@@ -88,14 +92,17 @@ def run_child(
     Args:
         module: name of the module; it is given the path of the request (JSON) as its only argument.
         on_event: called for each event in the calling thread. What it raises ends the child.
-        folder: a private folder of the child: its working directory, home and temporary folder.
+        folder: a private folder of the child: its working directory, home and temporary folder. No child ran in it before.
         environment: added to the scrubbed environment of `settings.child_environment`.
         sandbox: what it runs in, with its supervisor; None for no sandbox.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Made here, or refused: what a script left in its place, such as a link, would lead this process elsewhere.
     for name in ("home", "tmp"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir()
     request_path = folder / "request.json"
-    request_path.write_text(json.dumps(request), encoding="utf-8")
+    with request_path.open("x", encoding="utf-8") as stream:
+        json.dump(request, stream)
     numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
     command = sandbox.command(folder) if sandbox is not None else []
     command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, "--"]

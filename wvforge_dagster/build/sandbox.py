@@ -53,9 +53,14 @@ class Sandbox:
     home: Path | None = None
 
     def command(self, folder: Path) -> list[str]:
-        """What is put before a command that runs in `folder`, the child's own."""
+        """What is put before a command that runs in `folder`, the child's own, in which nothing ran before.
+
+        Raises:
+            OSError: if something did.
+        """
         private = folder / _PRIVATE_TMP
-        private.mkdir(exist_ok=True)
+        # Refused, if it is there: a script that ran here may have put a link in its place.
+        private.mkdir()
         readable = [*map(Path, SYSTEM), *_of_interpreter(), *_of_programs(self.home), *self.readable]
         mounts = {place: ["--ro-bind-try", str(_real(path))] for path in readable for place in _places(path)}
         for path in (*self.writable, folder):

@@ -32,8 +32,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if sys.platform == "linux":
-        pr_set_pdeathsig = 1
+        pr_set_pdeathsig, pr_set_dumpable = 1, 4
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        # Before it has the key: no other process of the same user is to read it here.
+        ctypes.CDLL(None).prctl(pr_set_dumpable, 0)
     request = json.load(sys.stdin)
     signal.alarm(math.ceil(request["limit_s"]) + 5)
     answer: Answer

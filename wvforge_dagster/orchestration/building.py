@@ -61,14 +61,17 @@ def build_variant(
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
         for position, expected in enumerate(status.expected):
             request = build_request(forge, variant, expected, number)
-            package, place = build_patiently(attempt, request, str(position), [siblings.url] if built else [])
+            channels = [siblings.url] if built else []
+            package, _ = build_patiently(attempt, request, str(position), channels)
             _check_sources(forge, variant, expected)
             built.append(package)
-            outcomes = _test(forge, variant, expected, package, place, attempt.write)
+            # What runs next gets a folder that no script has written to.
+            place = attempt.place(f"{position}-tests", channels, for_tests=True)
+            outcomes = _test(expected, package, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
             passed = not any(outcome.failure for outcome in outcomes)
             if passed:
-                reading = replace(place, limits=forge.test_limits(variant.id.package))
+                reading = attempt.place(f"{position}-checks", channels, for_tests=True)
                 checks.append(check_package(package.file, expected, reading, attempt.write))
                 attempt.checks += [(expected.output.name, result) for result in checks[-1]]
                 passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
@@ -191,18 +194,11 @@ def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) 
     return wanted
 
 
-def _test(
-    forge: ForgeOnDisk,
-    variant: PackageVariant,
-    expected: Expected,
-    package: BuiltPackage,
-    place: BuildPlace,
-    write: OnLog,
-) -> tuple[TestOutcome, ...]:
+def _test(expected: Expected, package: BuiltPackage, place: BuildPlace, write: OnLog) -> tuple[TestOutcome, ...]:
     tests = expected.output.rendered.get("tests") or []
     if not tests:
         return ()
-    return run_package_tests(package.file, tests, replace(place, limits=forge.test_limits(variant.id.package)), write)
+    return run_package_tests(package.file, tests, place, write)
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

@@ -54,13 +54,20 @@ def ready_variant(forge: ForgeOnDisk, status: Status, targets: Sequence[Channel]
     return _measured(forge, staged, status.artifacts)
 
 
-def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact) -> Ready:
-    """One file in staging, whatever its recipe says now.
+def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact, status: Status | None) -> Ready:
+    """One file in staging, which its recipe may ask for no more.
+
+    Args:
+        status: of its package variant, if there is one: where it is what the recipe asks for, it has to pass the tests that the
+            recipe has now; else those that it had then.
 
     Raises:
         ForgeError: if it was changed after it was staged, or has no record that it passed.
     """
-    if not passed_tests(forge, forge.catalog.provider.get(entry.name, entry.name), entry):
+    package = forge.catalog.provider.get(entry.name, entry.name)
+    wanted = [item for item in (status.expected if status else ()) if item.found and item.found.sha256 == entry.sha256]
+    passed = all(is_cleared(forge, package, entry, item) for item in wanted)
+    if not passed or not passed_tests(forge, package, entry):
         raise ForgeError(
             "nothing shows that this very file passed its tests and checks",
             where=f"staging/{entry.subdir}/{entry.filename}",
@@ -94,10 +101,12 @@ def _ask_the_gate(
     if all(_holds(channel, entry) for channel in targets for entry in staged):
         return
     variant = forge.catalog.variants[status.id]
-    column = column_artifacts(forge, variant, derive_statuses(forge, mine=status.id))
     try:
         with variant_lock(forge, status.id):
-            test_again(forge, variant, status, column, _nobody_listens)
+            statuses = derive_statuses(forge, mine=status.id)
+            if statuses[status.id].artifacts != status.artifacts:
+                raise ForgeError("was made anew meanwhile", where=f"upload of {status.id}", remedy="publish it again")
+            test_again(forge, variant, status, column_artifacts(forge, variant, statuses), _nobody_listens)
     except MakeFailed as failed:
         keep_failure(forge, status.id, replace(failed.failure, input_digest=status.input_digest))
         raise ForgeError(failed.failure.reason, where=f"upload of {status.id}", remedy="it is not published") from None

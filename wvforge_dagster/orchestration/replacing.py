@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.locks import upload_lock
 from wvforge_dagster.orchestration.ready import ready_file
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.staging import share_notes
@@ -17,7 +20,7 @@ from wvforge_dagster.orchestration.verifying import own_artifact
 def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
     """Replace a file of a target by the staged one of the same name.
 
-    If it ends in the middle, the target lists no such file, and the next build publishes the staged one.
+    If it ends in the middle, the target lists no such file; `wvforge build`, or a promotion, publishes what is up to date.
 
     Returns:
         False if the target holds the staged one already; then nothing was done.
@@ -29,17 +32,27 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
     channel.remove(())
     staged = _only(forge.staging, filename)
     there = _only(channel, filename)
+    if there.subdir != staged.subdir:
+        raise ForgeError(f"{filename} is of {there.subdir}, and the staged one of {staged.subdir}", where=channel.label)
     if channel.label == forge.staging.label:
         raise ForgeError("files of staging are not replaced", where=filename, remedy="name a publish target")
     artifact = own_artifact(forge, forge.staging, staged)
     if artifact is None:
         raise ForgeError("cannot be read", where=f"staging/{staged.subdir}/{filename}", remedy="build it again")
-    ready = ready_file(forge, staged, artifact)
-    if _holds(channel, there, staged):
-        return False
-    channel.remove([there])
-    channel.publish(ready.files, ready.documents)
-    share_notes(forge, channel, [staged])
+    record = artifact.record
+    identity = VariantId(record.package, record.partition) if record else VariantId(artifact.name)
+    with upload_lock(forge, identity):
+        status = derive_statuses(forge).get(identity)
+        ready = ready_file(forge, staged, artifact, status)
+        if _holds(channel, there, staged):
+            return False
+        channel.remove([there])
+        try:
+            channel.publish(ready.files, ready.documents)
+        except ForgeError as fault:
+            words = f"{fault}; it was taken out of {channel.label} and is not back"
+            raise ForgeError(words, remedy="wvforge build, or channel promote, puts it back") from None
+        share_notes(forge, channel, [staged])
     refresh(forge, [channel])
     return True
 

@@ -44,22 +44,23 @@ def vouch_for(
 ) -> bool:
     """Record that packages which are there passed the tests and checks that equal new ones passed.
 
-    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one that never
-    passed them and does not now is not equal, and the new one is staged. Nor is one with other entry points, which are in
-    no list.
+    Equal are so far the lists in them. That a very file has the content that it lists is one of the checks: one without a
+    record that lets it pass, and which does not pass them now, is not equal, and the new one is staged. Nor is one with other
+    entry points, which are in no list.
     """
     forge = attempt.forge
     found = []
     for position, (item, entry) in enumerate(zip(expected, bring(forge, equal), strict=True)):
         results = checks[position]
-        if not read_records(forge, entry):
+        settings = forge.forge.checks.of(attempt.package)
+        if not any(record.lets_pass(entry.sha256, settings) for record in read_records(forge, entry)):
             file = forge.staging.fetch(entry, attempt.work)
             place = attempt.place(f"equal-{position}", [], for_tests=True)
             results = check_package(file, item, place, attempt.write)
             if read_package(file.path, _UNLISTED) != read_package(built[position].file.path, _UNLISTED):
                 attempt.write("warn", f"{entry.filename} is not taken for equal: its {_UNLISTED[0]} is another")
                 return False
-        if stopped := blocking(results, forge.forge.checks.of(attempt.package)):
+        if stopped := blocking(results, settings):
             attempt.write("warn", f"{entry.filename} is not taken for equal: {stopped[0]}")
             return False
         found.append((entry, item, results))
