@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from build.places import Builder
-from wvforge_dagster.build.builder import BuildPlace
 from wvforge_dagster.build.installed import find_libraries
 from wvforge_dagster.build.look import look_into
 from wvforge_dagster.channels.folder import FolderChannel
@@ -66,7 +65,6 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 def built(places: Builder) -> PackageFacts:
     """A program that is linked to libraries of two packages, of which one requires the other."""
     channel = FolderChannel(places.forge.root / "channel")
-    place: BuildPlace | None = None
     for name, script, requirements in (
         ("far", LIBRARY.format(name="far"), {}),
         ("near", LIBRARY.format(name="near"), {"run": ["far"]}),
@@ -78,8 +76,7 @@ def built(places: Builder) -> PackageFacts:
         place = places.place(channels=channels)
         package = places.build(name, place=place)
         channel.publish([package.file])
-    assert place is not None
-    return look_into(package.file, place, places.on_log)
+    return look_into(package.file, places.place(), places.on_log)
 
 
 @pytest.fixture(scope="module")

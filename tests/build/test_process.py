@@ -28,18 +28,20 @@ class Child:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
+        self._runs: list[str] = []
         package = folder / "modules"
         package.mkdir()
         (package / "wvforge_test_child.py").write_text(CHILD)
         self.environment = {"PYTHONPATH": str(package)}
 
     def run(self, code: str, *, limits: ChildLimits | None = None, **environment: str) -> ChildResult:
+        self._runs.append(code)
         return run_child(
             "wvforge_test_child",
             {"code": code},
             self.events.append,
             limits=limits or ChildLimits(seconds=60),
-            folder=self.folder / "own",
+            folder=self.folder / f"own{len(self._runs)}",
             environment=self.environment | environment,
         )
 
@@ -68,7 +70,7 @@ def test_events_arrive_while_the_child_runs(child: Child, tmp_path: Path) -> Non
         {"code": code, "seen": str(tmp_path / "seen")},
         answer,
         limits=ChildLimits(seconds=30),
-        folder=tmp_path / "own",
+        folder=tmp_path / "own1",
         environment=child.environment,
     )
     assert result.exit_status == 0
@@ -95,7 +97,7 @@ def test_a_child_sees_no_credential_and_a_home_of_its_own(child: Child, monkeypa
     child.run("say(event='seen', environ=dict(os.environ), cwd=os.getcwd())", EXTRA="1")
     (seen,) = child.events
     assert "canary" not in json.dumps(seen)
-    own = child.folder / "own"
+    own = child.folder / "own1"
     assert (seen["environ"]["HOME"], seen["environ"]["TMPDIR"]) == (str(own / "home"), str(own / "tmp"))
     assert (seen["environ"]["LANG"], seen["environ"]["EXTRA"], seen["cwd"]) == ("C.UTF-8", "1", str(own))
 
@@ -113,7 +115,7 @@ def test_an_interrupt_of_the_caller_ends_the_child_and_goes_on(child: Child) -> 
             {"code": code + "time.sleep(300)"},
             interrupt,
             limits=ChildLimits(),
-            folder=child.folder / "own",
+            folder=child.folder / "own1",
             environment=child.environment,
         )
     pid = read_pid(pid_path)

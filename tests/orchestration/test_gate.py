@@ -19,6 +19,8 @@ from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.evidence import mend_channels
 from wvforge_dagster.orchestration.gate import read_records
 from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.ready import ready_file
+from wvforge_dagster.orchestration.verifying import own_artifact
 
 LEFT = """
 package: {name: a, version: "1.0"}
@@ -68,7 +70,7 @@ def upload_alone(forge: SmallForge, package: str) -> bool:
 
 def assert_nothing_is_published(forge: SmallForge, package: str = "a") -> None:
     """Neither by publishing it, nor by the upload asset alone."""
-    with pytest.raises(ForgeError):
+    with pytest.raises(ForgeError, match=r"is (missing|stale|failed)|passed|check |not published"):
         publish(forge, package)
     assert not upload_alone(forge, package)
     assert published(forge) == []
@@ -254,6 +256,37 @@ def test_a_file_that_only_says_that_it_is_equal_is_not_taken_for_it(
     assert (made.outcome, made.artifacts[0].build_number) == ("built", 1)
     publish(small_forge, "a")
     assert published(small_forge) == ["a-1.0-h4616a5c_1.conda"]
+
+
+def test_a_record_of_what_was_a_warning_does_not_make_an_equal_build_pass_for_the_file(small_forge: SmallForge) -> None:
+    from build.test_package_checks import rewritten
+
+    configure(small_forge, checks={"contents": "warning"})
+    small_forge.package("a", test="test -f $PREFIX/share/a.txt")
+    make(small_forge, "a")
+    true = the_file(small_forge)
+    other = rewritten(true, small_forge.root / true.name, {"share/a.txt": b"evil\n"}, part="pkg-")
+    shutil.rmtree(small_forge.root / "output" / "staging")
+    put_into_staging(small_forge, other)
+    make(small_forge, "a")
+    assert small_forge.states() == {"a": "staged"}
+    configure(small_forge)
+    assert_nothing_is_published(small_forge)
+    made = make(small_forge, "a", force=True)
+    assert (made.outcome, made.artifacts[0].build_number) == ("built", 1)
+
+
+def test_a_file_that_is_to_replace_another_passed_the_tests_that_its_recipe_has_now(small_forge: SmallForge) -> None:
+    small_forge.package("a", test="grep -q a $PREFIX/share/a.txt")
+    make_and_publish(small_forge, "a")
+    small_forge.edit("a", "grep -q a", "grep -q better")
+    assert why_not_made(small_forge, "a").failure.failure_class is FailureClass.TEST
+    forge = small_forge.open()
+    (entry,) = forge.staging.entries()
+    artifact = own_artifact(forge, forge.staging, entry)
+    assert artifact is not None
+    with pytest.raises(ForgeError, match="nothing shows that this very file passed its tests"):
+        ready_file(forge, entry, artifact, small_forge.status("a"))
 
 
 def test_a_file_without_a_record_is_not_said_to_have_passed_package_contents(small_forge: SmallForge) -> None:
