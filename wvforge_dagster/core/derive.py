@@ -13,7 +13,7 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.expected import Shelf, find_expected, make_shelf, unlike
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.promotion import waiting_for_columns
+from wvforge_dagster.core.promotion import WAITS, waiting_for_columns
 from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status, state_of_failure
 
 
@@ -160,10 +160,8 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
         return Status(identity, State.PUBLISHED, "up to date", expected, holding, goes_to=targets)
     with_column = tuple(target for target in lacking if target in evidence.by_column)
     now = [target for target in lacking if target not in with_column]
-    if not now:
-        return Status(identity, State.STAGED, "waits for its column", expected, holding, with_column=with_column)
-    goes_to = tuple(target for target in targets if target not in evidence.by_column)
-    why = f"not yet in {', '.join(now)}"
+    goes_to = tuple(target for target in targets if target not in evidence.by_column) if now else ()
+    why = f"not yet in {', '.join(now)}" if now else WAITS
     status = Status(identity, State.STAGED, why, expected, holding, goes_to=goes_to, with_column=with_column)
     failure = evidence.failures.get(identity)
     if failure is not None and is_failed_upload(failure, status):

@@ -13,6 +13,9 @@ from wvforge_dagster.core.columns import matches
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 
+WAITS = "waits for its column"
+"""How the reason of what lacks nothing else begins."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -59,14 +62,14 @@ def column_of(catalog: Catalog, statuses: Mapping[VariantId, Status], key: str) 
 
 def waiting_for_columns(catalog: Catalog, statuses: Mapping[VariantId, Status]) -> dict[VariantId, Status]:
     """The statuses of those that lack nothing but the rest of their column, with how far that is."""
-    waiting = [status for status in statuses.values() if status.with_column and not status.goes_to]
+    waiting = [status for status in statuses.values() if status.reason == WAITS]
     columns = [column_of(catalog, statuses, key) for key in catalog.dimensions.keys()] if waiting else []
     found = {}
     for status in waiting:
         mine = [column for column in columns if any(other.id == status.id for other in column.passed)]
         nearest = min(mine, key=lambda column: len(column.lacking))
         name = f" {nearest.key}" if len(mine) > 1 else ""
-        reason = f"waits for its column{name}: {nearest.progress} passed"
+        reason = f"{WAITS}{name}: {nearest.progress} passed"
         if not nearest.lacking:
             reason += "; wvforge channel promote" + (f" '{nearest.key}'" if nearest.key else "")
         found[status.id] = replace(status, reason=reason)
