@@ -156,6 +156,19 @@ def test_old_builds_go_except_for_what_is_needed_and_their_names_are_not_used_ag
     assert run(forge, "channel", "verify", TARGET).exit_code == 0
 
 
+def test_what_waits_keeps_all_its_builds_for_one_of_them_may_be_current(forge: SmallForge) -> None:
+    forge.package("top", host=("low",))
+    make_and_publish(forge, "top")
+    forge.package("top", "mkdir -p $PREFIX/share; echo two > $PREFIX/share/top.txt", host=("low",))
+    make_and_publish(forge, "top")
+    forge.package("low", "mkdir -p $PREFIX/share; echo two > $PREFIX/share/low.txt")
+    assert forge.states() == {"low": "stale", "top": "waiting", "other": "published"}
+    done = run(forge, "channel", "prune", "--keep", "1", TARGET)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert len([name for name in published(forge) if name.startswith("top-")]) == 2
+    assert "which build its package variant is current with is not known yet" in done.stdout
+
+
 def test_a_column_reaches_its_target_as_a_whole_once_all_of_it_passed(small_forge: SmallForge) -> None:
     small_forge.write("variants.yaml", "cuda_version: ['13.0', '13.2']\n")
     small_forge.configure(channels=[], publish=BY_COLUMN)
