@@ -243,7 +243,7 @@ def new(
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.new_package import add_package
 
-    if from_pypi == from_url or (from_url and source is None):
+    if from_pypi == from_url or (from_url and source is None) or source == "":
         raise typer.BadParameter("give --from-pypi [PROJECT] or --from-url URL")
     forge = open_forge(read_settings(context.obj))
     path, recipe = add_package(
