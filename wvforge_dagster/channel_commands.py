@@ -43,8 +43,8 @@ def verify(
         try:
             with interruptible():
                 report = verify_channel(forge, channel, quick=quick)
-                if repair and report.findings:
-                    show_lines(f"found: {finding}" for finding in report.findings)
+                if repair and report.damage:
+                    show_lines(f"found: {finding}" for finding in report.damage)
                     show_lines(f"set aside: {name}" for name in channel.reindex())
                     report = verify_channel(forge, channel, quick=quick)
         except ForgeError as fault:

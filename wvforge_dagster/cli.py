@@ -19,7 +19,7 @@ from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
-from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome
+from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -76,10 +76,11 @@ def build(
     ] = False,
 ) -> None:
     """Build, test and publish what is out of date, in dependency order."""
-    from wvforge_dagster.orchestration.fork_server import start_fork_server
-
     settings = read_settings(context.obj)
-    start_fork_server()
+    if not dry_run:
+        from wvforge_dagster.orchestration.fork_server import start_fork_server
+
+        start_fork_server()
     from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
     from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
@@ -110,7 +111,7 @@ def status(
     ] = False,
 ) -> None:
     """Show the state of every package variant, and why. Asks no network, unless it is told to."""
-    from wvforge_dagster.orchestration.evidence import derive_statuses
+    from wvforge_dagster.orchestration.evidence import derive_statuses, unreadable_targets
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.refreshing import refresh_everything
     from wvforge_dagster.orchestration.show import counts, markdown, rows
@@ -120,6 +121,7 @@ def status(
         for fault in refresh_everything(forge).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
     statuses = derive_statuses(forge)
+    show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
         sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
     elif as_markdown:
@@ -241,7 +243,7 @@ def new(
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.new_package import add_package
 
-    if from_pypi == from_url or (from_url and source is None):
+    if from_pypi == from_url or (from_url and source is None) or source == "":
         raise typer.BadParameter("give --from-pypi [PROJECT] or --from-url URL")
     forge = open_forge(read_settings(context.obj))
     path, recipe = add_package(

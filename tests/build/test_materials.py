@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from wvforge_dagster.build.materials import materials_of, without_credentials
@@ -56,6 +58,7 @@ def test_no_credential_of_an_address_is_shown() -> None:
         "&channel=https://conda.example.org/main&subdir=linux-64&type=tar.bz2"
     )
     assert b"canary" not in make_sbom(found)
+    assert b"canary" not in make_statement(found)
     assert make_sbom(found) == make_sbom(materials_of(artifact(), {"license": "Nobody's own"}, RENDERED))
     assert b'"name": "Nobody\'s own"' in make_sbom(found)
 
@@ -71,10 +74,23 @@ def test_a_name_that_is_no_text_makes_no_broken_json() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "shown"), [("../x%zz", "../x%25zz"), ("../a#b#c", "../a#b%23c"), ("../%41#b", "../%41#b")]
+)
+def test_a_name_that_is_no_uri_is_escaped_in_the_sbom(monkeypatch: pytest.MonkeyPatch, path: str, shown: str) -> None:
+    monkeypatch.setitem(PARTS, "recipe", {"source": [{"path": path}]})
+    sbom = json.loads(make_sbom(materials_of(artifact(), {}, {})))
+    assert [item["url"] for item in sbom["metadata"]["component"]["externalReferences"]] == [shown]
+
+
+@pytest.mark.parametrize(
     ("address", "shown"),
     [
         ("https://conda.anaconda.org/conda-forge", "https://conda.anaconda.org/conda-forge"),
         ("https://host/t/token/channel", "https://host/channel"),
+        ("https://host/conda/t/token/channel", "https://host/conda/channel"),
+        ("https://host/t/token", "https://host"),
+        ("https://host/get/linux/t-shirt/a", "https://host/get/linux/t-shirt/a"),
+        ("http://u:p@[::1", "..."),
         ("https://u:p@host:8/x?y#z", "https://host:8/x"),
         ("../sources/a.tar.gz", "../sources/a.tar.gz"),
         ("git@example.org:a/b.git", "git@example.org:a/b.git"),

@@ -15,8 +15,10 @@ from threading import Thread
 import pytest
 import yaml
 from small_forge import SmallForge
+from typer.testing import CliRunner
 
 from wvforge_dagster.build.new_recipe import recipe_from_pypi, recipe_from_url
+from wvforge_dagster.cli import app
 from wvforge_dagster.core.errors import ForgeError
 
 
@@ -129,3 +131,25 @@ def test_what_is_no_archive_or_cannot_be_fetched_is_named_with_its_address(serve
         with pytest.raises(ForgeError) as caught:
             recipe_from_url("bad", address)
         assert str(caught.value).startswith(f"{address}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://[::1", "the address of its source cannot be read: Invalid IPv6 URL"),
+        ("http://me:canary@[::1", "the address of its source cannot be read: Invalid IPv6 URL"),
+        ("https://me:canary@127.0.0.1/a-1.tar.gz", "credentials do not belong into a recipe; give"),
+        ("canary@127.0.0.1/a-1.tar.gz", "credentials do not belong into a recipe; give"),
+    ],
+)
+def test_an_address_that_cannot_be_read_or_has_credentials_is_refused_and_not_shown(url: str, words: str) -> None:
+    with pytest.raises(ForgeError) as caught:
+        recipe_from_url("a", url)
+    assert words in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_an_empty_address_is_not_taken_for_none_given(tmp_path: Path) -> None:
+    for source in ("--from-url", "--from-pypi"):
+        done = CliRunner().invoke(app, ["--forge", str(tmp_path), "new", "a", "", source])
+        assert (done.exit_code, "give --from-pypi [PROJECT] or --from-url URL" in done.output) == (2, True)

@@ -255,6 +255,22 @@ def test_notes_are_of_one_file_and_whole(path: Path, samples: Samples) -> None:
     assert [found.filename for found in channel.entries()] == [entry.filename]
 
 
+def test_a_named_pipe_is_not_waited_for(path: Path, samples: Samples) -> None:
+    channel = FolderChannel(path)
+    (entry,) = channel.publish([samples.alpha])
+    os.mkfifo(path / "noarch" / f"{entry.filename}.wvforge.json")
+    assert channel.notes(entry) == ()
+    index = path / "noarch" / "repodata.json"
+    index.unlink()
+    os.mkfifo(index)
+    with pytest.raises(
+        ForgeError, match=r"repodata\.json: is no file; remove it, then wvforge channel verify --repair"
+    ):
+        channel.entries()
+    with pytest.raises(ForgeError, match=r"repodata\.json: is no file; remove it"):
+        channel.reindex()
+
+
 def test_a_missing_package_is_named(path: Path, samples: Samples, tmp_path: Path) -> None:
     gone = tmp_path / samples.alpha.filename
     shutil.copy(samples.alpha.path, gone)

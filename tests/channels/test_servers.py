@@ -14,6 +14,7 @@ from servers.conda_server import CondaServer
 from servers.http_server import Fault
 
 from channels.conftest import KEY, PROVENANCE, QUICK, SERVERS, SUBDIRS, Samples, open_server_channel, provenance
+from wvforge_dagster.channels.anaconda import anaconda_service
 from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.quetz import quetz_service
@@ -75,6 +76,12 @@ def test_no_key_at_all_is_an_error_that_says_what_to_set(other: CondaServer, sam
 def test_a_missing_channel_is_named_as_the_cause(other: CondaServer, samples: Samples) -> None:
     assert "HTTP 404: " in failure(open_server_channel(other, name="nowhere"), samples)
     assert open_server_channel(other, name="nowhere").entries() == ()
+
+
+def test_nothing_is_removed_from_a_label_of_anaconda_for_it_would_go_from_all() -> None:
+    service = anaconda_service("https://api.example", "https://conda.example", "me", "dev")
+    with pytest.raises(ForgeError, match=r"anaconda:me/dev: packages are not removed .* from all its labels; take"):
+        ServerChannel(service, Access(Credentials(anaconda_api_key=KEY), SUBDIRS)).remove([])
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

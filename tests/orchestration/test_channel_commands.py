@@ -130,6 +130,40 @@ def test_an_index_is_repaired_and_no_package_is_changed(forge: SmallForge) -> No
     assert forge.states() == {"low": "published", "other": "published"}
 
 
+def test_a_repair_writes_no_index_where_only_something_is_to_be_built(forge: SmallForge) -> None:
+    forge.package("never")
+    index = forge.root / "output" / "channel" / "noarch" / "repodata.json"
+    before = index.stat()
+    done = run(forge, "channel", "verify", TARGET, "--repair")
+    assert (done.exit_code, "never: is expected there" in done.stdout, "found: " in done.stdout) == (1, True, False)
+    assert (index.stat().st_ino, index.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_target_whose_index_cannot_be_read_stops_no_other_one(forge: SmallForge) -> None:
+    forge.configure(channels=[], variants=[], publish=[{"file": "output/channel"}, {"file": "other"}])
+    index = forge.write("other/noarch/repodata.json", "{")
+    shown = run(forge, "status")
+    assert shown.exit_code == 0
+    assert shown.stderr.count("\n") == 1
+    assert "warning: file:other counts as empty: " in shown.stderr
+    assert "wvforge channel verify --repair" in shown.stderr
+    assert forge.states() == {"low": "staged", "other": "staged"}
+    for command, words in ((["verify"], "2 files compared"), (["prune", "--keep", "1"], "0 gone, 2 stay")):
+        done = run(forge, "channel", *command)
+        assert done.exit_code == 1
+        assert str(index.relative_to(forge.root)) in done.stdout + done.stderr
+        assert f"{TARGET}: {words}" in done.stdout, done.stdout
+
+
+def test_a_book_of_removed_names_that_cannot_be_read_is_not_written_over(forge: SmallForge) -> None:
+    build_again(forge, "low", "one")
+    book = forge.write("output/removed.json", "[")
+    done = run(forge, "channel", "prune", "--keep", "1", TARGET)
+    assert done.exit_code == 1
+    assert f"{book}: cannot be read: it is no JSON in UTF-8; put it right" in done.stderr
+    assert (book.read_text(), len(published(forge))) == ("[", 3)
+
+
 def test_old_builds_go_except_for_what_is_needed_and_their_names_are_not_used_again(forge: SmallForge) -> None:
     build_again(forge, "low", "one")
     second = forge.status("low").artifacts[0]
@@ -154,6 +188,19 @@ def test_old_builds_go_except_for_what_is_needed_and_their_names_are_not_used_ag
     shutil.rmtree(forge.root / "output" / "staging")
     assert {oldest, third, fourth} <= known_filenames(forge.open())
     assert run(forge, "channel", "verify", TARGET).exit_code == 0
+
+
+def test_what_waits_keeps_all_its_builds_for_one_of_them_may_be_current(forge: SmallForge) -> None:
+    forge.package("top", host=("low",))
+    make_and_publish(forge, "top")
+    forge.package("top", "mkdir -p $PREFIX/share; echo two > $PREFIX/share/top.txt", host=("low",))
+    make_and_publish(forge, "top")
+    forge.package("low", "mkdir -p $PREFIX/share; echo two > $PREFIX/share/low.txt")
+    assert forge.states() == {"low": "stale", "top": "waiting", "other": "published"}
+    done = run(forge, "channel", "prune", "--keep", "1", TARGET)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert len([name for name in published(forge) if name.startswith("top-")]) == 2
+    assert "which build its package variant is current with is not known yet" in done.stdout
 
 
 def test_a_column_reaches_its_target_as_a_whole_once_all_of_it_passed(small_forge: SmallForge) -> None:

@@ -145,9 +145,24 @@ def _channel(address: str) -> str:
 
 
 def without_credentials(address: str) -> str:
-    """An address without user, password, query, and the token that conda channels carry as ``/t/TOKEN/``."""
-    parts = urlsplit(address)
+    """An address without user, password, query, and the token that conda channels carry as ``/t/TOKEN``, anywhere in the path.
+
+    One that cannot be taken apart is shown as ``...``.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "..."
     if not parts.scheme or not parts.netloc:
         return address
-    path = re.sub(r"^/t/[^/]+(?=/)", "", parts.path)
+    path = re.sub(r"/t/[^/]+(?=/|$)", "", parts.path)
     return urlunsplit((parts.scheme, parts.netloc.rsplit("@", 1)[-1], path, "", ""))
+
+
+def everything_without_credentials(value: Any) -> Any:
+    """Plain values with every string in them as `without_credentials` has it."""
+    if isinstance(value, Mapping):
+        return {key: everything_without_credentials(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [everything_without_credentials(item) for item in value]
+    return without_credentials(value) if isinstance(value, str) else value

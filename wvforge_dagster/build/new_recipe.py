@@ -63,9 +63,20 @@ def recipe_from_url(name: str, url: str) -> NewRecipe:
     """A recipe for the archive at an address, with its sha256, its licence file, and a script for the way it is built.
 
     Raises:
-        ForgeError: if it cannot be had, or is no archive.
+        ForgeError: if it has credentials, which the recipe would show to everybody; if it cannot be had, or is no archive.
     """
-    filename = unquote(PurePosixPath(urlsplit(url).path).name)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        # It may have credentials, and is not shown.
+        raise ForgeError(f"the address of its source cannot be read: {error}", where=name) from None
+    if "@" in (parts.netloc or url.partition("/")[0]):
+        raise ForgeError(
+            "the address of its source has a user or password: credentials do not belong into a recipe",
+            where=name,
+            remedy="give the address without them",
+        )
+    filename = unquote(PurePosixPath(parts.path).name)
     if not _ARCHIVE.search(filename):
         raise ForgeError("is no address of a .tar.gz, .tar.bz2, .tar.xz, .tgz or .zip", where=url)
     with tempfile.TemporaryDirectory(prefix="wvforge-new-") as folder:
@@ -84,7 +95,7 @@ def recipe_from_url(name: str, url: str) -> NewRecipe:
         "source": {"url": url.replace(version, "${{ version }}") if found else url, "sha256": sha256},
         **_how_it_is_built(name, members),
         "about": {
-            "homepage": f"https://{urlsplit(url).hostname}",
+            "homepage": f"https://{parts.hostname}",
             "license": "LicenseRef-unknown",
             "license_file": licences,
         },

@@ -5,6 +5,7 @@ The same package gives the same bytes: the serial number is made of its sha256, 
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -93,10 +94,16 @@ def _reference(source: Material) -> ExternalReference:
     commit = source.digests.get("gitCommit")
     return ExternalReference(
         type=_REFERENCES[source.kind],
-        url=XsUri(source.uri or source.name),
+        url=XsUri(_as_uri(source.uri or source.name)),
         comment=f"commit {commit}" if commit else None,
         hashes=_hashes(source.digests),
     )
+
+
+def _as_uri(name: str) -> str:
+    """A name as a reference that XML Schema takes: a `%` that is no escape, and a `#` after the first, are escaped."""
+    before, hash_sign, after = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", name).partition("#")
+    return before + hash_sign + after.replace("#", "%23")
 
 
 def _hashes(digests: Mapping[str, str]) -> Iterable[HashType]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from wvforge_dagster.build.materials import EnvironmentPackage, Material, Materials
+from wvforge_dagster.build.materials import EnvironmentPackage, Material, Materials, everything_without_credentials
 from wvforge_dagster.build.sbom import purl_of
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -41,7 +41,7 @@ def _build_definition(materials: Materials) -> dict[str, Any]:
         "externalParameters": {
             "package": record.package if record else materials.artifact.name,
             "partition": record.partition if record else "",
-            "recipe": parts.get("recipe") or {},
+            "recipe": _shown(parts.get("recipe") or {}),
             "variant": dict(parts.get("variant") or {}),
             "platform": parts.get("platform") or "",
         },
@@ -56,6 +56,11 @@ def _build_definition(materials: Materials) -> dict[str, Any]:
             *map(_package, materials.environments),
         ],
     }
+
+
+def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, with the addresses of its sources without credentials."""
+    return {key: everything_without_credentials(item) if key == "source" else item for key, item in recipe.items()}
 
 
 def _run_details(materials: Materials) -> dict[str, Any]:

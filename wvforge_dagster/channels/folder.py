@@ -193,8 +193,10 @@ class FolderChannel:
         raise taken(package, there.sha256, self._label)
 
     def _notes_content(self, entry: ChannelEntry) -> bytes | None:
+        path = self.path / entry.subdir / f"{entry.filename}{beside.NOTES}"
         try:
-            return (self.path / entry.subdir / f"{entry.filename}{beside.NOTES}").read_bytes()
+            # A named pipe would be waited for without end.
+            return path.read_bytes() if path.is_file() else None
         except OSError:
             return None
 

@@ -53,6 +53,10 @@ def rebuild(channel: Path, *, label: str) -> None:
 
 
 def _index(channel: Path, subdir: Subdir | None, *, label: str, force: bool) -> None:
+    for path in channel.glob("*/repodata.json"):
+        if not path.is_file():
+            # py-rattler would wait for a named pipe without end.
+            raise ForgeError("is no file", where=str(path), remedy="remove it, then wvforge channel verify --repair")
     try:
         wait_for(index_fs(channel, subdir, force=force))
     except Exception as error:  # rattler has no common class of its errors

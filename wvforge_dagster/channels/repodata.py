@@ -20,8 +20,11 @@ def read_repodata(path: Path, subdir: str, *, where: str) -> tuple[ChannelEntry,
         where: what an error says of its place.
 
     Raises:
-        ForgeError: if it is missing, cut off or malformed.
+        ForgeError: if it is missing, no file, cut off or malformed.
     """
+    if path.exists() and not path.is_file():
+        # A named pipe would be waited for without end.
+        raise ForgeError("is no file", where=where, remedy="remove it, then wvforge channel verify --repair")
     try:
         data = rattler.RepoData.from_path(path)
         records = data.into_repo_data(rattler.Channel(path.parent.parent.as_uri()))

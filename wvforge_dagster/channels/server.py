@@ -156,7 +156,7 @@ class ServerChannel(RemoteChannel):
         Raises:
             ForgeError: if it is listed with another content, the server refuses, or lists it still after the patience's time.
         """
-        refuse_removal(self._service.kind, self.label)
+        refuse_removal(self._service.kind, self.label, self._service.arguments)
         subdirs = sorted({entry.subdir for entry in entries})
         gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)
         for entry in gone:

@@ -138,11 +138,15 @@ def remove(
         raise _fault(attempt, f"{entry.filename} was not removed", kind, patience, label)
 
 
-def refuse_removal(kind: str, label: str) -> None:
-    """Raise ForgeError if packages are not removed from servers of this kind."""
+def refuse_removal(kind: str, label: str, arguments: Mapping[str, str]) -> None:
+    """Raise ForgeError if packages are not removed from servers of this kind, or would go from other channels as well."""
     if kind not in REMOVABLE:
         words = f"packages are not removed from channels of the kind {kind}"
         raise ForgeError(words, where=label, remedy="do it on its website")
+    if kind == "anaconda" and arguments.get("channel") != "main":
+        # Its interface deletes a file, whatever labels it has.
+        words = "packages are not removed from a label of anaconda.org: that removes them from all its labels"
+        raise ForgeError(words, where=label, remedy="take the label from them on its website")
 
 
 def _try_patiently(request: Mapping[str, Any], credentials: Credentials, patience: Patience) -> _Attempt | None:

@@ -23,6 +23,7 @@ class Build:
         depends: the specs of what it requires to run.
         column: the values of its dimensions.
         current: whether a package variant is up to date with it, or has nothing newer.
+        undecided: whether it is not known yet which build its package variant is current with.
     """
 
     subdir: str
@@ -33,6 +34,7 @@ class Build:
     depends: tuple[str, ...]
     column: Mapping[str, str] = field(hash=False)
     current: bool
+    undecided: bool = False
 
     def __str__(self) -> str:
         return f"{self.subdir}/{self.filename}"
@@ -47,7 +49,7 @@ class Retention:
 
 
 def retain(builds: Iterable[Build], keep: int, fulfils: Callable[[str, Build], bool]) -> Retention:
-    """Keep of each series the newest `keep` builds, what is current, and what a build that stays depends on.
+    """Keep of each series the newest `keep` builds, what is or may be current, and what a build that stays depends on.
 
     A dependency that a build of the same column which stays anyway fulfils takes no older one along.
 
@@ -70,6 +72,8 @@ def retain(builds: Iterable[Build], keep: int, fulfils: Callable[[str, Build], b
                 stays[build] = f"number {place + 1} of the newest"
             elif build.current:
                 stays[build] = "its package variant has nothing newer"
+            elif build.undecided:
+                stays[build] = "which build its package variant is current with is not known yet"
     queue = list(stays)
     while queue:
         build = queue.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -85,12 +85,34 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
 def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:
     """What a channel lists: now, if it is local, else as it was when it was last asked.
 
-    A file of a folder that is gone or not of its listed length is left out: it is no package.
+    A file of a folder that is gone or not of its listed length is left out: it is no package. A target whose index cannot be
+    read lists nothing (`unreadable_targets` names it): the others are not stopped by it.
+
+    Raises:
+        ForgeError: if the index of staging cannot be read.
     """
     if not channel.is_local:
         return known_listing(forge, channel)
     folder = Path(unquote(urlsplit(channel.url).path))
-    return tuple(e for e in channel.entries() if _is_there(folder / e.subdir / e.filename, e.size))
+    try:
+        entries = channel.entries()
+    except ForgeError:
+        if channel is forge.staging:
+            raise
+        return ()
+    return tuple(e for e in entries if _is_there(folder / e.subdir / e.filename, e.size))
+
+
+def unreadable_targets(forge: ForgeOnDisk) -> Mapping[str, ForgeError]:
+    """The faults of the local targets whose index cannot be read, by label."""
+    faults: dict[str, ForgeError] = {}
+    for _, channel in forge.targets:
+        if channel.is_local:
+            try:
+                channel.entries()
+            except ForgeError as fault:
+                faults[channel.label] = fault
+    return faults
 
 
 def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:

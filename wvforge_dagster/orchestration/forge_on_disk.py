@@ -20,6 +20,7 @@ from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
+from wvforge_dagster.orchestration.target_folders import refuse_folders
 from wvforge_dagster.settings import Settings, cores_of_machine, jobs_side_by_side
 
 
@@ -130,16 +131,16 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     root = settings.forge
     forge = load_forge(root)
     credentials = read_credentials(settings.environ)
-    targets = []
-    for position, mapping in enumerate(forge.publish):
-        target = parse_target(_plain(mapping), f"{root / CONFIG_NAME}: publish.{position}")
-        targets.append((target, open_channel(target, root, credentials, platform=forge.platform)))
+    places = [f"{root / CONFIG_NAME}: publish.{position}" for position in range(len(forge.publish))]
+    parsed = [parse_target(_plain(mapping), place) for place, mapping in zip(places, forge.publish, strict=True)]
+    targets = [(target, open_channel(target, root, credentials, platform=forge.platform)) for target in parsed]
     labels = [channel.label for _, channel in targets]
     for label in labels:
         if labels.count(label) > 1:
             raise ForgeError(
                 f"two targets are called {label}", where=f"{root / CONFIG_NAME}: publish", remedy="remove one"
             )
+    refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
     rendered = render_forge(root, forge)
     catalog = make_catalog(rendered.recipes, rendered.dimensions)
     return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from wvforge_dagster.channels.matching import fulfils, version_order
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
+from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import dimension_values
 from wvforge_dagster.core.retention import Build, Retention, retain
+from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -38,13 +40,12 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     channel.remove(())
     for fault in refresh(forge, [channel]).values():
         raise fault
-    current = {
-        artifact.sha256
-        for identity, status in derive_statuses(forge).items()
-        if identity in forge.catalog.variants
-        for artifact in status.artifacts
-    }
-    entries = {_build(forge, channel, entry, current): entry for entry in channel.entries()}
+    statuses = derive_statuses(forge)
+    mine = [statuses[identity] for identity in forge.catalog.variants]
+    current = {artifact.sha256 for status in mine for artifact in status.artifacts}
+    # Of what waits, is blocked or is being built, it is not known yet which build it will be up to date with.
+    undecided = {status.id for status in mine if not status.expected and status.state is not State.SKIPPED}
+    entries = {_build(forge, channel, entry, current, undecided): entry for entry in channel.entries()}
     return Pruning(retain(entries, keep, lambda spec, build: fulfils(spec, entries[build])), entries)
 
 
@@ -61,7 +62,9 @@ def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
         refresh(forge, [channel])
 
 
-def _build(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, current: set[str]) -> Build:
+def _build(
+    forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, current: set[str], undecided: set[VariantId]
+) -> Build:
     artifact = own_artifact(forge, channel, entry)
     record = artifact.record if artifact else None
     variant = tuple(sorted((record.parts.get("variant") or {}).items())) if record else ()
@@ -74,4 +77,5 @@ def _build(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, current: s
         depends=entry.depends,
         column=dimension_values(variant),
         current=entry.sha256 in current,
+        undecided=record is not None and VariantId(record.package, record.partition) in undecided,
     )

@@ -24,6 +24,7 @@ class Report:
 
     Attributes:
         findings: what is wrong.
+        damage: those of them that are of the channel itself, and not of what the forge expects there.
         information: what is there without being expected, and what could not be compared.
         checked: how many listed files were compared.
     """
@@ -32,6 +33,7 @@ class Report:
     findings: tuple[Finding, ...]
     information: tuple[str, ...]
     checked: int
+    damage: tuple[Finding, ...]
 
 
 def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False) -> Report:
@@ -47,12 +49,13 @@ def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False)
         entries = channel.entries()
     except ForgeError:
         information.append("not compared: what the forge expects there, because its index cannot be read")
-        return Report(channel.label, verified.findings, tuple(information), verified.checked)
+        return Report(channel.label, verified.findings, tuple(information), verified.checked, verified.findings)
     information += [f"not compared: {fault}" for fault in faults.values()]
     statuses = derive_statuses(forge)
     expected = tuple(_not_there(forge, channel, entries, statuses))
     information += _not_expected(forge, channel, entries, statuses.values())
-    return Report(channel.label, (*verified.findings, *expected), tuple(information), verified.checked)
+    findings = (*verified.findings, *expected)
+    return Report(channel.label, findings, tuple(information), verified.checked, verified.findings)
 
 
 def _not_there(
