@@ -7,6 +7,7 @@ import pytest
 from small_forge import SmallForge
 
 from wvforge_dagster.build.render import RenderedForge, find_recipes
+from wvforge_dagster.build.variant_config import _is_legacy
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
 
@@ -245,6 +246,30 @@ def test_a_damaged_cache_is_rendered_anew(small_forge: SmallForge, damage: str) 
     for path in (small_forge.root / "output/cache/rendered").iterdir():
         path.write_text(damage)
     assert small_forge.render() == first
+
+
+@pytest.mark.parametrize(
+    ("comment", "is_one"),
+    [
+        ("linux", True),
+        ("not win and (x86_64 or aarch64)", True),
+        ("osx and arm64", True),
+        ("linux64", True),
+        ('os.environ.get("A", "False") == "True"', True),
+        ('os.environ["A"] == "1"', True),
+        ('target_platform == "linux-64"', True),
+        ('"3.11"', False),
+        ('"linux"', False),
+        ("see the docs for linux", False),
+        ("3.11, 3.12", False),
+    ],
+)
+def test_a_comment_in_brackets_is_no_selector_unless_it_asks_for_a_platform(
+    tmp_path: Path, comment: str, is_one: bool
+) -> None:
+    path = tmp_path / "variants.yaml"
+    path.write_text(f"python:\n  - 3.12  # [{comment}]\n", encoding="utf-8")
+    assert _is_legacy(path) is is_one
 
 
 MATRIX = (

@@ -36,7 +36,7 @@ def test_an_equal_build_is_equal_and_leaves_nothing(small_forge: SmallForge) -> 
     assert done.stdout.splitlines() == [f"{before[0]}: equal: 1 files"]
     assert staged(small_forge) == before == published(small_forge)
     assert files_of(small_forge.root / "output" / "channel") == inspected
-    assert not (small_forge.root / "output" / "work" / "a" / "none").exists()
+    assert not (small_forge.root / "output" / "work" / "a" / "all").exists()
     assert small_forge.status("a").state is State.PUBLISHED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,10 @@ from rattler_build.jinja_config import JinjaConfig
 from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE
+
+_SELECTOR_NAME = re.compile(
+    r"linux(32|64)?|osx|win(32|64)?|unix|x86|x86_64|aarch64|arm64|ppc64le|s390x|armv\w+|os|environ|(build|target)_platform"
+)
 
 
 def read_variants(paths: Iterable[Path], platform: str) -> engine.VariantConfig:
@@ -42,5 +47,16 @@ def _read_plain(path: Path, jinja: JinjaConfig) -> engine.VariantConfig:
 
 
 def _is_legacy(path: Path) -> bool:
+    if path.name == LEGACY_VARIANT_FILE:
+        return True
     text = path.read_text(encoding="utf-8")
-    return path.name == LEGACY_VARIANT_FILE or re.search(r"#\s*\[[^\]\n]+\]\s*$", text, re.MULTILINE) is not None
+    return any(map(_is_selector, re.findall(r"#\s*\[([^\n]+)\][ \t\r]*$", text, re.MULTILINE)))
+
+
+def _is_selector(words: str) -> bool:
+    """Whether what is in the brackets of a comment asks for a platform or the environment, as conda-build's selectors do."""
+    try:
+        tree = ast.parse(words.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return any(isinstance(node, ast.Name) and _SELECTOR_NAME.fullmatch(node.id) for node in ast.walk(tree))

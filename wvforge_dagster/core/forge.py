@@ -257,6 +257,8 @@ def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> For
         for part in first["loc"]
         if isinstance(part, int) or not re.match(r"(function|constrained)-|str$|FileChannel$", part)
     ]
+    is_key = location[-1:] == ["[key]"]
+    location = [part for part in location if part != "[key]"]
     key = ".".join(str(part) for part in location)
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
@@ -266,11 +268,13 @@ def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> For
     if first["type"] == "missing":
         return ForgeError("is missing", where=where)
     message = re.sub(r"^(Value error, |Input should be |String should )", "", first["msg"]).replace("tuple", "list")
+    message = re.sub(r"^a valid dictionary( or instance of \w+)?$", "keys and values", message)
     if first["msg"].startswith("String should "):
         return ForgeError(f"{first['input']!r} should {message}", where=where)
     given = first.get("input")
     if given is not None and not isinstance(given, (dict, tuple)) and repr(given) not in message:
-        message = f"{given!r} is wrong: should be {message}" if first["type"] != "value_error" else message
+        what = f"the key {given!r}" if is_key else repr(given)
+        message = f"{what} is wrong: should be {message}" if first["type"] != "value_error" else message
     elif first["type"] != "value_error":
         message = f"should be {message}"
     return ForgeError(message, where=where)

@@ -1,4 +1,4 @@
-"""Building a package variant once more, only to see whether it comes out equal. Nothing is staged, tested or recorded.
+"""Building a package variant once more, only to see whether it comes out equal. Nothing of it is staged, tested or recorded.
 
 It is built where every build of it is: the lock makes the work folder its own, and in another folder everything that holds a
 path would differ.
