@@ -168,10 +168,29 @@ def run_package_tests(
     Raises:
         BuildFailed: if the child was ended (time, memory, interruption) before all had run.
     """
+    answers, result = run_tests(file, tests, place, on_log, look=False)
+    return outcomes_of(answers, tests, place, result)
+
+
+def run_tests(
+    file: PackageFile, tests: list[dict[str, Any]], place: BuildPlace, on_log: OnLog, *, look: bool
+) -> tuple[list[dict[str, Any]], ChildResult]:
+    """What the worker of the tests says: of the package first, if it is to `look` into it, and of each test."""
     answers: list[dict[str, Any]] = []
-    request = {"package": str(file.path), "channels": list(place.channels), "tests": tests}
+    request = {"package": str(file.path), "channels": list(place.channels), "tests": tests, "look": look}
     result = run_worker("wvforge_dagster.build.test_worker", request, place, (file.path,), on_log, answers.append)
-    if len(answers) != len(tests) or result.exit_status:
+    return answers, result
+
+
+def outcomes_of(
+    answers: list[dict[str, Any]], tests: list[dict[str, Any]], place: BuildPlace, result: ChildResult
+) -> tuple[TestOutcome, ...]:
+    """How each test ended.
+
+    Raises:
+        BuildFailed: if not every one was answered for, once, by a worker that ended as it should.
+    """
+    if len(answers) != len(tests) or result.exit_status or any(answer["event"] != "tested" for answer in answers):
         raise BuildFailed(failure_of({}, result, place.limits, "the test"))
     return tuple(
         TestOutcome(

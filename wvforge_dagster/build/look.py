@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from wvforge_dagster.build.builder import BuildFailed, BuildPlace, OnLog, failure_of, only_answer, run_worker
+from wvforge_dagster.build.builder import (
+    BuildFailed,
+    BuildPlace,
+    OnLog,
+    TestOutcome,
+    failure_of,
+    only_answer,
+    outcomes_of,
+    run_tests,
+    run_worker,
+)
+from wvforge_dagster.build.process import ChildResult
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_facts import PackageFacts
 from wvforge_dagster.core.package_file import PackageFile
@@ -19,7 +30,23 @@ def look_into(file: PackageFile, place: BuildPlace, on_log: OnLog) -> PackageFac
     answers: list[dict[str, Any]] = []
     module = "wvforge_dagster.build.look_worker"
     result = run_worker(module, {"package": str(file.path)}, place, (file.path,), on_log, answers.append)
-    answer = only_answer(answers, result)
+    return _facts(file, only_answer(answers, result), place, result)
+
+
+def look_and_test(
+    file: PackageFile, tests: list[dict[str, Any]], place: BuildPlace, on_log: OnLog
+) -> tuple[PackageFacts, tuple[TestOutcome, ...]]:
+    """Read a package through, and then run its own tests, all of them, in the same child process.
+
+    Raises:
+        BuildFailed: if it is no whole package, or the child was ended before all had run.
+    """
+    answers, result = run_tests(file, tests, place, on_log, look=True)
+    facts = _facts(file, answers[0] if answers else {}, place, result)
+    return facts, outcomes_of(answers[1:], tests, place, result)
+
+
+def _facts(file: PackageFile, answer: dict[str, Any], place: BuildPlace, result: ChildResult) -> PackageFacts:
     if answer.get("event") == "looked":
         return PackageFacts.from_json(answer["facts"])
     if answer.get("event") == "failed":

@@ -15,14 +15,19 @@ from wvforge_dagster.build.package_stream import read_through
 
 def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    look(Path(request["package"]), EventStream())
+
+
+def look(package: Path, events: EventStream) -> bool:
+    """Send what is in a package, or why it cannot be read; whether it can."""
     try:
-        facts = read_through(Path(request["package"]))
+        facts = read_through(package)
     except Exception as error:  # the package may be anything
         words = " ".join(str(error).split())[:300]
         events.send("failed", reason=f"{type(error).__name__}: {words}")
-        return
+        return False
     events.send("looked", facts=facts.to_json())
+    return True
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Child process: runs a package's own tests. ``python -m wvforge_dagster.build.test_worker REQUEST``.
 
-The request names the ``package`` and the ``channels``. Events: ``log``, and for each test ``tested`` with its name, whether
-it passed, its seconds, and if not its class, reason and details.
+The request names the ``package``, the ``channels`` and the ``tests``, and whether to ``look`` into the package first, before
+any script runs here. Events: ``log``; that of `look_worker`; and for each test ``tested`` with its name, whether it passed, its
+seconds, and if not its class, reason and details.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import rattler_build as engine
 
 from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.look_worker import look
 from wvforge_dagster.build.reasons import EngineLog, why_test_failed
 from wvforge_dagster.build.words import plain_words
 from wvforge_dagster.core.test_names import test_names
@@ -22,6 +24,8 @@ from wvforge_dagster.core.test_names import test_names
 def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     events = EventStream()
+    if request["look"] and not look(Path(request["package"]), events):
+        return
     package = engine.Package.from_file(request["package"])
     tests = request["tests"]
     carried = iter(range(len(tests)))

@@ -13,11 +13,10 @@ from wvforge_dagster.build.builder import (
     BuildPlace,
     BuildRequest,
     BuiltPackage,
-    TestOutcome,
     build_output,
     remove_folder,
-    run_package_tests,
 )
+from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
@@ -35,7 +34,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_f
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
-from wvforge_dagster.orchestration.package_checking import check_package
+from wvforge_dagster.orchestration.package_checking import check_facts
 from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
 
@@ -67,12 +66,13 @@ def build_variant(
             built.append(package)
             # What runs next gets a folder that no script has written to.
             place = attempt.place(f"{position}-tests", channels, for_tests=True)
-            outcomes = _test(expected, package, place, attempt.write)
+            tests = expected.output.rendered.get("tests") or []
+            facts, outcomes = look_and_test(package.file, tests, place, attempt.write)
             attempt.tests += [(expected.output.name, outcome) for outcome in outcomes]
             passed = not any(outcome.failure for outcome in outcomes)
             if passed:
-                reading = attempt.place(f"{position}-checks", channels, for_tests=True)
-                checks.append(check_package(package.file, expected, reading, attempt.write))
+                # After the tests, whose environments tell which libraries the run requirements have.
+                checks.append(check_facts(facts, package.file, expected, place))
                 attempt.checks += [(expected.output.name, result) for result in checks[-1]]
                 passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
             if not passed:
@@ -192,13 +192,6 @@ def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) 
         where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
         raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
     return wanted
-
-
-def _test(expected: Expected, package: BuiltPackage, place: BuildPlace, write: OnLog) -> tuple[TestOutcome, ...]:
-    tests = expected.output.rendered.get("tests") or []
-    if not tests:
-        return ()
-    return run_package_tests(package.file, tests, place, write)
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

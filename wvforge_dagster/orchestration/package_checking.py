@@ -16,6 +16,7 @@ from wvforge_dagster.core.package_checks import (
     check_size,
     check_tests,
 )
+from wvforge_dagster.core.package_facts import PackageFacts
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.pins import check_pins, series_of
 from wvforge_dagster.core.state import Expected
@@ -29,7 +30,13 @@ def check_package(file: PackageFile, expected: Expected, place: BuildPlace, on_l
     Raises:
         BuildFailed: if it is no whole package, or reading it takes more than the place's limits.
     """
-    facts = look_into(file, place, on_log)
+    return check_facts(look_into(file, place, on_log), file, expected, place)
+
+
+def check_facts(
+    facts: PackageFacts, file: PackageFile, expected: Expected, place: BuildPlace
+) -> tuple[CheckResult, ...]:
+    """`check_package` of a package that was read through."""
     output = expected.output
     variant = dict(output.variant)
     last = expected.last.size if expected.last and expected.last.sha256 != file.sha256 else None
