@@ -153,9 +153,9 @@ def rebuild_check(
     partition: Annotated[str | None, typer.Argument(help="A partition, such as '12.6|3.12'. Default: all.")] = None,
     show_log: Annotated[bool, typer.Option("--log", help="Show the log of the build.")] = False,
 ) -> None:
-    """Build a package once more and say which files differ in content from the one that is there. Nothing of the new build is kept.
+    """Build a package once more and say which files differ in content from the one that is there.
 
-    A package that only a target holds is brought into staging first.
+    Nothing of the new build is kept. A package that only a target holds is brought into staging first.
 
     Exit status: 0 equal, 1 not equal, 2 not to be compared.
     """
