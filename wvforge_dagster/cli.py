@@ -155,7 +155,7 @@ def rebuild_check(
 ) -> None:
     """Build a package once more and say which files differ in content from the one that is there. Nothing of it is kept.
 
-    Nothing of the new build is kept. A package that only a target holds is brought into staging first.
+    A package that only a target holds is brought into staging first.
 
     Exit status: 0 equal, 1 not equal, 2 not to be compared.
     """
