@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wvforge_dagster.channels.keyring_entries import entries_seen, keyring_entry
 from wvforge_dagster.core.errors import ForgeError
 
 KEY_VARIABLES = {
@@ -102,19 +103,17 @@ class Credentials:
     def secret_for(self, kind: str, url: str) -> str | None:
         """What a server of this kind at `url` is shown, if there is anything.
 
-        The API key goes first (see `api_key_for`), then the auth file: the host itself, then its domains as ``*.domain``, the
-        nearest first, as rattler matches them.
+        The API key goes first (see `api_key_for`), then the auth file, or the keyring if there is none: the host itself, then
+        its domains as ``*.domain``, the nearest first, as rattler matches them.
 
         Raises:
             ForgeError: if the auth file is missing or malformed. Its content is never part of the text.
         """
         if key := self.api_key_for(url, kind):
             return key
-        if self.auth_file is None:
-            return None
-        hosts = _read_auth_file(self.auth_file)
+        stored = self._stored()
         for pattern in _host_patterns(urlsplit(url).hostname or ""):
-            entry = hosts.get(pattern)
+            entry = stored(pattern)
             for name in _ENTRY_TYPES[kind]:
                 token = entry.get(name) if isinstance(entry, dict) else None
                 if isinstance(token, str):
@@ -126,26 +125,27 @@ class Credentials:
         return self.secret_for("prefix", url)
 
     def aws_keys_for(self, url: str) -> AwsKeys | None:
-        """The keys for the S3 channel `url` (``s3://bucket/prefix``): the environment's, else the auth file's; None: neither.
+        """The keys for the S3 channel `url` (``s3://bucket/prefix``): the environment's, else those stored; None: neither.
 
-        The auth file is asked for the bucket, then for the address and the addresses above it, as rattler does.
+        The auth file, or the keyring if there is none, is asked for the bucket, then for the address and the addresses above
+        it, as rattler does.
 
         Raises:
             ForgeError: if the auth file is missing or malformed.
         """
-        if self.aws is not None or self.auth_file is None:
+        if self.aws is not None:
             return self.aws
-        places = _read_auth_file(self.auth_file)
+        stored = self._stored()
         parts = url.split("/")
         for place in (parts[2], *("/".join(parts[:stop]) for stop in range(len(parts), 2, -1))):
-            entry = places.get(place)
+            entry = stored(place)
             found = entry.get("S3Credentials") if isinstance(entry, dict) else None
             if isinstance(found, dict):
                 try:
                     return AwsKeys(found["access_key_id"], found["secret_access_key"], found.get("session_token"))
                 except KeyError as missing:
                     raise ForgeError(
-                        f"{place}: the entry lacks {missing}", where=f"RATTLER_AUTH_FILE: {self.auth_file}"
+                        f"{place}: the entry lacks {missing}", where=f"RATTLER_AUTH_FILE: {self.auth_file or 'keyring'}"
                     ) from None
         return None
 
@@ -154,6 +154,14 @@ class Credentials:
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return re.sub(r"(https?://)(?:[^\s/@]+@)?([^\s?'\"]+)\?[^\s'\")]*", r"\1\2?***", text)
+
+    def _stored(self) -> Callable[[str], object]:
+        """What is stored for a host or an address: in the auth file, or in the keyring if there is none.
+
+        Raises:
+            ForgeError: if the auth file is missing or malformed.
+        """
+        return keyring_entry if self.auth_file is None else _read_auth_file(self.auth_file).get
 
     def _key(self, kind: str) -> str | None:
         return {
@@ -187,6 +195,7 @@ class Credentials:
             # Whoever needs the file reports that it cannot be read; here it means that nothing of it was shown.
             with suppress(ForgeError):
                 found.extend(_strings(_read_auth_file(self.auth_file)))
+        found.extend(text for entry in entries_seen() for text in _strings(entry))
         return sorted(found, key=len, reverse=True)
 
 
