@@ -8,8 +8,10 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,10 +132,13 @@ def test_a_script_of_an_unprivileged_user_finds_no_secret(small_forge: SmallForg
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("an unprivileged user cannot start this Python")
     small_forge.package("a", search(planted))
-    top = small_forge.root.parents[2]
-    for path in (top, *top.rglob("*")):
-        if path.is_relative_to(small_forge.root.parent) or path in small_forge.root.parents:
-            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    mine = small_forge.root.parent
+    for path in (mine, *mine.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    # The folders above are those of all tests: they stay root's, and are only passed through.
+    for path in mine.parents:
+        if path.stat().st_uid == os.getuid() and path.is_relative_to(tempfile.gettempdir()):
+            path.chmod(path.stat().st_mode | stat.S_IXOTH)
     command = [sys.executable, "-c", MAKE, str(TESTS_FOLDER), str(small_forge.root)]
     done = subprocess.run(
         ["sh", "-c", '"$@"; true', "sh", *command], capture_output=True, text=True, user=user.pw_uid, group=user.pw_gid
