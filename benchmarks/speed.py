@@ -91,27 +91,43 @@ Row = tuple[str, float, str]
 
 
 def overhead(count: int) -> list[Row]:
-    """`wvforge build` of tiny packages, one job, beside a plain loop over the engine that does the same work."""
+    """`wvforge build` of tiny packages, one job, beside a plain loop over the engine that does the same work.
+
+    A build of one package is taken off both, so that what is left are package variants and not the start of a command.
+    """
     with tempfile.TemporaryDirectory(prefix="wvforge-bench-") as folder:
-        forge = Path(folder) / "forge"
-        for i in range(count):
-            recipe = forge / "pkgs" / f"tiny-{i}" / "recipe" / "recipe.yaml"
-            recipe.parent.mkdir(parents=True)
-            recipe.write_text(RECIPE.format(i=i))
-        (forge / "forge.yaml").write_text("channels: []\nvariants: []\n")
-        plain = seconds([sys.executable, "-c", PLAIN_LOOP, str(forge), str(Path(folder) / "plain")])
-        command = [str(BIN / "wvforge"), "--forge", str(forge), "build", "--jobs", "1"]
-        ours = seconds(command)
+        plain, ours = {}, {}
+        for size in (1, count):
+            forge = tiny_forge(Path(folder) / f"forge-{size}", size)
+            plain[size] = seconds([sys.executable, "-c", PLAIN_LOOP, str(forge), str(Path(folder) / f"plain-{size}")])
+            command = [str(BIN / "wvforge"), "--forge", str(forge), "build", "--jobs", "1"]
+            ours[size] = seconds(command)
         again = statistics.median(seconds(command) for _ in range(3))
         status = statistics.median(seconds([*command[:3], "status"]) for _ in range(3))
+        two = tiny_forge(Path(folder) / "two", count)
+        two_jobs = seconds([str(BIN / "wvforge"), "--forge", str(two), "build", "--jobs", "2"])
+    beyond = ((ours[count] - ours[1]) - (plain[count] - plain[1])) / (count - 1)
     return [
-        (f"{count} tiny packages, plain loop over the engine", plain, "s"),
-        (f"{count} tiny packages, wvforge build --jobs 1", ours, "s"),
-        ("  ratio", ours / plain, "x"),
-        ("  beyond the engine, per package variant", (ours - plain) / count, "s"),
+        (f"{count} tiny packages, plain loop over the engine", plain[count], "s"),
+        (f"{count} tiny packages, wvforge build --jobs 1", ours[count], "s"),
+        (f"{count} tiny packages, wvforge build --jobs 2", two_jobs, "s"),
+        ("  one tiny package, wvforge build", ours[1], "s"),
+        ("  ratio of one job to the plain loop", ours[count] / plain[count], "x"),
+        ("  beyond the engine, per package variant", beyond, "s"),
+        ("  the same, with the start of the command spread over them", (ours[count] - plain[count]) / count, "s"),
         ("  wvforge build again, nothing to do", again, "s"),
         ("  wvforge status", status, "s"),
     ]
+
+
+def tiny_forge(forge: Path, count: int) -> Path:
+    """A forge of `count` tiny packages."""
+    for i in range(count):
+        recipe = forge / "pkgs" / f"tiny-{i}" / "recipe" / "recipe.yaml"
+        recipe.parent.mkdir(parents=True)
+        recipe.write_text(RECIPE.format(i=i))
+    (forge / "forge.yaml").write_text("channels: []\nvariants: []\n")
+    return forge
 
 
 def validation() -> list[Row]:
@@ -137,12 +153,7 @@ def status_of_the_root_forge() -> list[Row]:
 def tick(count: int) -> list[Row]:
     """A tick of the sensor over `count` recipes, nothing changed and one changed."""
     with tempfile.TemporaryDirectory(prefix="wvforge-bench-") as folder:
-        forge = Path(folder)
-        for i in range(count):
-            recipe = forge / "pkgs" / f"tiny-{i}" / "recipe" / "recipe.yaml"
-            recipe.parent.mkdir(parents=True)
-            recipe.write_text(RECIPE.format(i=i))
-        (forge / "forge.yaml").write_text("channels: []\nvariants: []\n")
+        forge = tiny_forge(Path(folder), count)
         done = subprocess.run([sys.executable, "-c", TICK, str(forge)], capture_output=True, text=True, check=True)
         loading, first, *changed = (float(line) for line in done.stdout.split())
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,9 @@ def test_each_file_of_a_folder_that_is_not_as_listed_is_named(
     (noarch / "old-1.0-0.conda.wvforge.json").write_text("{}")
     (noarch / ".wvforge-0.part").write_bytes(b"half")
     (noarch / "index.html").write_text("somebody's own")
+    (noarch / "folder-1.0-0.conda").mkdir()
+    (noarch / "link-1.0-0.conda").symlink_to("nowhere")
+    os.mkfifo(noarch / "pipe-1.0-0.conda")
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     assert found(folder) == {
         f"noarch/{samples.alpha.filename}": found(folder)[f"noarch/{samples.alpha.filename}"],
@@ -62,6 +66,9 @@ def test_each_file_of_a_folder_that_is_not_as_listed_is_named(
         f"noarch/{delta.filename}": "is not listed",
         "noarch/other-1.0-0.conda": f"is no package of this channel: holds the package {delta.path.stem}",
         "noarch/bad-1.0-0.conda": found(folder)["noarch/bad-1.0-0.conda"],
+        "noarch/folder-1.0-0.conda": "is no package of this channel: it is a folder",
+        "noarch/link-1.0-0.conda": "is no package of this channel: it leads nowhere",
+        "noarch/pipe-1.0-0.conda": "is no package of this channel: it is no file",
         "noarch/old-1.0-0.conda.corrupt": "was set aside: it is no package",
         "noarch/old-1.0-0.conda.wvforge.json": "is left over: its package is gone",
         "noarch/.wvforge-0.part": "was left over by a publisher that ended",

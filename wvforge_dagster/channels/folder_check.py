@@ -9,7 +9,7 @@ from pathlib import Path
 from wvforge_dagster.channels import folder_index
 from wvforge_dagster.channels.folder_copy import unfinished
 from wvforge_dagster.channels.folder_lock import writing
-from wvforge_dagster.channels.package_archive import identify, is_platform
+from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform
 from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.channels.verification import check_listed, check_unlisted
@@ -45,7 +45,7 @@ def verify_folder(channel: Path, *, label: str, quick: bool) -> Verified:
     def measure(entry: ChannelEntry) -> tuple[int, str | None] | None:
         path = channel / entry.subdir / entry.filename
         try:
-            size = path.stat().st_size
+            size = path.stat().st_size if path.is_file() or not path.exists() else -1
             return size, None if quick or size != entry.size else PackageFile.read(path, entry.subdir).sha256
         except FileNotFoundError:
             return None
@@ -53,8 +53,11 @@ def verify_folder(channel: Path, *, label: str, quick: bool) -> Verified:
             return -1, None
 
     def fault_of(subdir: str, filename: str) -> str | None:
+        path = channel / subdir / filename
+        if not path.is_file():
+            return "it is a folder" if path.is_dir() else "it leads nowhere" if path.is_symlink() else "it is no file"
         try:
-            identify(PackageFile.read(channel / subdir / filename, subdir))
+            identify(PackageFile.read(path, subdir))
         except ForgeError as fault:
             return fault.what
         except OSError as error:
@@ -103,7 +106,9 @@ def _platforms(channel: Path) -> list[str]:
 
 def _names(channel: Path) -> dict[str, list[str]]:
     return {
-        subdir: sorted(path.name for path in (channel / subdir).iterdir() if path.is_file())
+        subdir: sorted(
+            path.name for path in (channel / subdir).iterdir() if path.is_file() or path.name.endswith(ENDINGS)
+        )
         for subdir in _platforms(channel)
         if (channel / subdir).is_dir()
     }

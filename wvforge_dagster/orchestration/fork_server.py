@@ -8,7 +8,12 @@ from multiprocessing.context import ForkServerContext
 
 from wvforge_dagster.settings import give_secrets, take_secrets
 
-_PRELOADED = "wvforge_dagster.orchestration.run_worker"
+_PRELOADED = [
+    "wvforge_dagster.orchestration.run_worker",
+    # What uploads need, once for all workers.
+    "wvforge_dagster.build.sbom",
+    "wvforge_dagster.build.statement",
+]
 
 
 def start_fork_server() -> ForkServerContext:
@@ -17,7 +22,7 @@ def start_fork_server() -> ForkServerContext:
     It and its kind inherit this process's environment, and builds could read it there: so the secrets are taken out meanwhile.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([_PRELOADED])
+    context.set_forkserver_preload(_PRELOADED)
     secrets = take_secrets()
     try:
         forkserver.ensure_running()
