@@ -38,9 +38,10 @@ def recipe(name: str, script: str, **requirements: list[str]) -> str:
         ([], ["is linked to libnear.so.1 of near, which is no run requirement"]),
         (["far"], ["is linked to libnear.so.1 of near, which is no run requirement"]),
         (["near >=2"], []),
+        (["near >=0.5, <2"], []),
         (["other"], ["is linked to libnear.so.1 of near, which is no run requirement, unless other requires it"]),
     ],
-    ids=["through another", "none", "one of two", "of another version", "not known"],
+    ids=["through another", "none", "one of two", "of another version", "with a blank", "not known"],
 )
 def test_a_library_is_looked_for_in_what_the_run_requirements_bring_along(
     built: PackageFacts, cache: Path, run: list[str], found: list[str]

@@ -18,6 +18,7 @@ import rattler
 
 from wvforge_dagster.core.libraries import Libraries
 from wvforge_dagster.core.package_facts import PackageFacts
+from wvforge_dagster.core.pins import parts_of_spec
 
 
 def accepts(spec: str, version: str) -> bool:
@@ -62,12 +63,11 @@ def find_libraries(facts: PackageFacts, cache: Path) -> Libraries:
     seen: set[str] = set()
     queue = deque(facts.depends)
     while queue:
-        words = queue.popleft().split(maxsplit=1)
-        name, spec = words[0], words[1].split()[0] if len(words) > 1 else "*"
+        name, spec, _ = parts_of_spec(queue.popleft())
         if name in seen or name.startswith("__"):
             continue
         seen.add(name)
-        found = host.get(name) or _find(there, name, spec, None)
+        found = host.get(name) or _find(there, name, spec or "*", None)
         if found is None:
             unknown.append(name)
         else:

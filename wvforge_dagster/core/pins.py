@@ -47,7 +47,7 @@ def check_pins(facts: PackageFacts, variant: Mapping[str, str], accepts: Accepts
 
 def _pins_python(spec: str, series: str, accepts: Accepts) -> bool:
     """Whether a requirement takes this Python and neither the one before it nor the next; abi3 packages take any later one."""
-    name, version, _ = _parts(spec)
+    name, version, _ = parts_of_spec(spec)
     if name == "_python_abi3_support":
         return True
     major, minor = (int(part) for part in series.split("."))
@@ -60,7 +60,7 @@ def _pins_cuda(spec: str, series: str, accepts: Accepts) -> bool:
 
     Packages called ``cuda-...`` have the release's version; others say it in their build string (``pytorch * cuda126*``).
     """
-    name, version, build = _parts(spec)
+    name, version, build = parts_of_spec(spec)
     major, minor = (int(part) for part in series.split("."))
     if re.search(rf"cuda_?({major}{minor}|{major})(?!\d)", build):
         return True
@@ -73,7 +73,7 @@ def _takes(version: str, series: str, others: tuple[str, ...], accepts: Accepts)
     return bool(version) and mine and not any(accepts(version, other) for other in others)
 
 
-def _parts(spec: str) -> tuple[str, str, str]:
+def parts_of_spec(spec: str) -> tuple[str, str, str]:
     """Name, version and build string of a requirement as packages have it; empty where it has none.
 
     The blanks around a comma do not part anything.
