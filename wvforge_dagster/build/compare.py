@@ -17,6 +17,8 @@ from wvforge_dagster.core.errors import ForgeError
 # As `core.digest.content_digest` leaves them out: times, and where and how it was built.
 _LEFT_OUT = {"index.json": ("timestamp",), "about.json": ("channels", "extra"), "run_exports.json": ()}
 _PATHS = "paths.json"
+_MOST_READ = 64 << 20
+"""Bytes of a file that is read to find out why it differs."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,12 @@ def _unpack(package: Path, target: Path) -> Path:
 
 def _entries(root: Path) -> dict[str, dict[str, Any]]:
     content = json.loads((root / "info" / _PATHS).read_bytes())
-    return {entry["_path"]: entry for entry in content.get("paths", ())}
+    # A path that leads out of the package is no file of it.
+    return {entry["_path"]: entry for entry in content.get("paths", ()) if _is_inside(entry["_path"])}
+
+
+def _is_inside(path: str) -> bool:
+    return not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
 def _files(
@@ -95,8 +102,14 @@ def _files(
         elif path not in old:
             yield FileDifference(path, "only in the new build")
         elif old[path].get("sha256") != new[path].get("sha256") and not _is_link(old[path]) | _is_link(new[path]):
-            reason = likely_reason(path, (old_root / path).read_bytes(), (new_root / path).read_bytes())
-            yield FileDifference(path, "differs", reason)
+            yield FileDifference(path, "differs", _reason(path, old_root / path, new_root / path))
+
+
+def _reason(path: str, old: Path, new: Path) -> str:
+    """The likely reason, unless that would mean to read files that are too large, or are none."""
+    if any(file.is_symlink() or not file.is_file() or file.stat().st_size > _MOST_READ for file in (old, new)):
+        return ""
+    return likely_reason(path, old.read_bytes(), new.read_bytes())
 
 
 def _is_link(entry: Mapping[str, Any]) -> bool:
@@ -149,7 +162,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _other_files(info: Path) -> dict[str, Path]:
     """The files of ``info/`` but for those that are compared by key, and the engine's account of the build, which has times."""
-    found = {path.relative_to(info).as_posix(): path for path in info.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(info).as_posix(): path for path in info.rglob("*") if path.is_file() and not path.is_symlink()
+    }
     return {
         name: path
         for name, path in found.items()
