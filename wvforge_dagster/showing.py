@@ -59,7 +59,7 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
     targets = ", ".join(f"{channel.label} ({channel.url})" for channel in at_once)
-    if targets and outcome.publish:
+    if targets and any(status.state is State.PUBLISHED for status in outcome.statuses.values()):
         out.print(f"published to {targets}", markup=False, soft_wrap=True)
     waiting = [status for status in outcome.statuses.values() if status.with_column]
     if waiting:
