@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A small forge, built by ``wvforge build``, and then served."""
-    folder = tmp_path_factory.mktemp("served")
+    with serve_small_forge(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@contextmanager
+def serve_small_forge(folder: Path) -> Iterator[Served]:
+    """A forge in a folder, with everything published, served until the end."""
     forge = make_small_forge(folder / "forge")
     built = run("wvforge", "--forge", str(forge.root), "build")
     assert built.returncode == 0, built.stdout

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from integration.browser import Browser
-from integration.conftest import Served
+from integration.conftest import Served, serve_small_forge
 from integration.dagster_runs import ENDED, run_status
 from integration.pages import open_graph, open_partition
 from integration.waiting import wait_until
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A forge of these tests' own: others leave killed runs behind, which hold their places in the pools for a minute."""
+    with serve_small_forge(tmp_path_factory.mktemp("browsed")) as found:
+        yield found
 
 
 def test_the_asset_graph_shows_every_package_in_its_level(served: Served, window: Browser) -> None:
