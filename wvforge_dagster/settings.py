@@ -113,7 +113,7 @@ def secrets_here() -> dict[str, str]:
 
 def take_secrets() -> dict[str, str]:
     """The secrets of this process's environment, taken out of it: what it starts from now on does not inherit them."""
-    return {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
+    return {name: os.environ.pop(name) for name in secrets_here()}
 
 
 def give_secrets(secrets: Mapping[str, str]) -> None:

@@ -12,11 +12,9 @@ from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform
 from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
-from wvforge_dagster.channels.verification import check_listed, check_unlisted
+from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
-
-MEND = "--repair writes it anew"
 
 
 def verify_folder(channel: Path, *, label: str, quick: bool) -> Verified:

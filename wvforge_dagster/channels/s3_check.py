@@ -11,11 +11,9 @@ from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.s3_index import read_index
 from wvforge_dagster.channels.s3_store import S3Store
-from wvforge_dagster.channels.verification import check_listed, check_unlisted
+from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
-
-MEND = "--repair writes it anew"
 
 
 def verify_bucket(store: S3Store, subdirs: Sequence[str], *, label: str, quick: bool) -> Verified:

@@ -12,6 +12,7 @@ from wvforge_dagster.channels.repodata import Listing
 PUT_BACK = "--repair takes it out of the index, and wvforge build puts back what the forge has"
 REPLACE = "wvforge channel replace puts the staged one in its place"
 REPLACE_OR_LIST = f"{REPLACE}, or --repair lists it as it is"
+MEND = "--repair writes it anew"
 ASK = "whoever runs the server has to mend that"
 LOOK = "look at it, and remove it by hand"
 ASIDE = ".corrupt"

@@ -21,7 +21,7 @@ from wvforge_dagster.orchestration.checks import check_names, failed_checks, pas
 from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate_checks import gate_results, gate_specs
-from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.made import Made, MakeFailed
 from wvforge_dagster.orchestration.make import make_variant, test_variant
@@ -155,7 +155,6 @@ def _by_op(prefix: str, catalog: Catalog) -> dict[str, Package]:
     return {op_name(prefix, package.name, catalog): package for package in catalog.packages.values()}
 
 
-BUILD = "build"
 _UPLOAD_KEYS = ("filename", "version", "build string", "subdir", "size (bytes)", "sha256")
 
 

@@ -100,16 +100,7 @@ def build_forge(
     isolation: list[ForgeError] = []
     while True:
         statuses = derive_statuses(forge)
-        plan = make_plan(
-            forge.catalog,
-            statuses,
-            read_failures(forge),
-            wanted.selected,
-            force=wanted.force,
-            retry_failed=wanted.retry_failed,
-            publish=wanted.publish,
-            tried=frozenset(tried),
-        )
+        plan = plan_of(forge, wanted, statuses, frozenset(tried))
         given_up |= plan.given_up
         plan, unsolvable = solve_first(forge, plan, statuses)
         failed |= unsolvable
@@ -133,6 +124,25 @@ def build_forge(
     mine = {identity: statuses[identity] for identity in wanted.selected}
     found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
     return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *found))
+
+
+def plan_of(
+    forge: ForgeOnDisk,
+    wanted: Wanted,
+    statuses: Mapping[VariantId, Status],
+    tried: frozenset[VariantId] = frozenset(),
+) -> Plan:
+    """What of `wanted` has to be made now; nothing that was `tried`."""
+    return make_plan(
+        forge.catalog,
+        statuses,
+        read_failures(forge),
+        wanted.selected,
+        force=wanted.force,
+        retry_failed=wanted.retry_failed,
+        publish=wanted.publish,
+        tried=tried,
+    )
 
 
 def _found_by_checks(forge: ForgeOnDisk, made: Iterable[Status]) -> Iterator[ForgeError]:

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from wvforge_dagster.build.builder import (
     BuildFailed,
-    BuildPlace,
     BuildRequest,
     BuiltPackage,
     build_output,
@@ -61,7 +60,7 @@ def build_variant(
         for position, expected in enumerate(status.expected):
             request = build_request(forge, variant, expected, number)
             channels = [siblings.url] if built else []
-            package, _ = build_patiently(attempt, request, str(position), channels)
+            package = build_patiently(attempt, request, str(position), channels)
             _check_sources(forge, variant, expected)
             built.append(package)
             # What runs next gets a folder that no script has written to.
@@ -108,14 +107,12 @@ def build_variant(
         )
 
 
-def build_patiently(
-    attempt: Attempt, request: BuildRequest, name: str, channels: list[str]
-) -> tuple[BuiltPackage, BuildPlace]:
+def build_patiently(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> BuiltPackage:
     """Build an output; a source that cannot be fetched is tried again after growing pauses, unless it is a wrong one."""
     for pause in FETCH_PAUSES:
         place = attempt.place(name, channels)
         try:
-            return build_output(request, place, attempt.write), place
+            return build_output(request, place, attempt.write)
         except BuildFailed as error:
             wrong = re.search(r"checksum|hash|sha256|md5|is commit", error.failure.reason, re.IGNORECASE)
             if error.failure.failure_class is not FailureClass.FETCH or wrong:
@@ -123,8 +120,7 @@ def build_patiently(
             attempt.write("warn", f"{error.failure.reason}; tried again in {pause:.0f} s")
             remove_folder(place.folder)
             time.sleep(pause)
-    place = attempt.place(name, channels)
-    return build_output(request, place, attempt.write), place
+    return build_output(request, attempt.place(name, channels), attempt.write)
 
 
 def _check_sources(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.state import State, Status
-from wvforge_dagster.orchestration.build_forge import Wanted
+from wvforge_dagster.orchestration.build_forge import Wanted, plan_of
 from wvforge_dagster.orchestration.evidence import derive_statuses
-from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.plan import Plan, make_plan
+from wvforge_dagster.orchestration.plan import Plan
 
 
 def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> Iterable[str]:
@@ -20,15 +19,7 @@ def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> Iterable[str]:
     necessary, and that is not known before.
     """
     statuses = derive_statuses(forge)
-    plan = make_plan(
-        forge.catalog,
-        statuses,
-        read_failures(forge),
-        wanted.selected,
-        force=wanted.force,
-        retry_failed=wanted.retry_failed,
-        publish=wanted.publish,
-    )
+    plan = plan_of(forge, wanted, statuses)
     for identity, reason in plan.reasons.items():
         yield from _lines(forge, identity, statuses[identity], reason, wanted)
     for identity in wanted.selected:

@@ -1,9 +1,10 @@
-"""Names of assets: a package's is its name, its upload's is that below ``upload``."""
+"""Names of assets: a package's is its name, its upload's is that below ``upload``; and how the names of their ops begin."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+BUILD = "build"
 UPLOAD = "upload"
 
 

@@ -118,7 +118,7 @@ def _rebuild(forge: ForgeOnDisk, status: Status, column: tuple[Artifact, ...], o
             there = expected.found
             assert there is not None, "what is up to date is there"
             request = build_request(forge, variant, expected, there.build_number)
-            new, _ = build_patiently(attempt, request, str(position), [siblings.url] if found else [])
+            new = build_patiently(attempt, request, str(position), [siblings.url] if found else [])
             old = forge.staging.fetch(entry, attempt.work).path
             found.append(_compare(there, old, new, attempt.work / "compared" / str(position)))
             siblings.publish([new.file])

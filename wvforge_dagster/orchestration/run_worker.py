@@ -22,7 +22,7 @@ from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
-from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.orchestration.run_database import make_run_database
 from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_jobs_side_by_side
@@ -111,7 +111,7 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
             raise_on_error=False,
             run_id=run_id,
             tags=tags,
-            run_config={"ops": {op_name("build", identity.package, here.forge.catalog): {"config": config}}},
+            run_config={"ops": {op_name(BUILD, identity.package, here.forge.catalog): {"config": config}}},
         )
     done = {event.asset_key: event for event in result.all_events if event.event_type_value == "ASSET_MATERIALIZATION"}
     made = done.get(package_key(identity.package))

@@ -19,7 +19,7 @@ from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.asset_specs import asset_signature, op_name
 from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
-from wvforge_dagster.orchestration.keys import package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
 from wvforge_dagster.orchestration.recording import end_dead_runs
 from wvforge_dagster.orchestration.run_worker import REASON_TAG
 from wvforge_dagster.orchestration.watching import Request, requests
@@ -128,7 +128,7 @@ def _packages_of(run: dg.DagsterRun, instance: dg.DagsterInstance, catalog: Cata
         names = {key.path[-1] for key in run.asset_selection}
         return [package for name, package in catalog.packages.items() if name in names]
     ops = set(instance.get_job_snapshot(run.job_snapshot_id).node_names) if run.job_snapshot_id else set()
-    return [package for name, package in catalog.packages.items() if op_name("build", name, catalog) in ops]
+    return [package for name, package in catalog.packages.items() if op_name(BUILD, name, catalog) in ops]
 
 
 def settled_wants(instance: dg.DagsterInstance) -> Mapping[VariantId, str]:
@@ -166,7 +166,7 @@ def run_request(forge: ForgeOnDisk, request: Request) -> dg.RunRequest:
     }
     reasons = {identity.package: reason for identity, reason in request.reasons.items()}
     config = {
-        op_name("build", name, forge.catalog): {"config": {"reason": reasons.get(name, "follows what it needs")}}
+        op_name(BUILD, name, forge.catalog): {"config": {"reason": reasons.get(name, "follows what it needs")}}
         for name in names
     }
     return dg.RunRequest(
