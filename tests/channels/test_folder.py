@@ -6,18 +6,20 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.folder_reader import read_over_http
 
-from channels.conftest import Samples
+from channels.conftest import ABOUT, Samples
 from channels.packages import make_package
 from wvforge_dagster.channels import folder as folder_module
 from wvforge_dagster.channels.folder import FolderChannel
@@ -263,12 +265,73 @@ def test_a_named_pipe_is_not_waited_for(path: Path, samples: Samples) -> None:
     index = path / "noarch" / "repodata.json"
     index.unlink()
     os.mkfifo(index)
-    with pytest.raises(
-        ForgeError, match=r"repodata\.json: is no file; remove it, then wvforge channel verify --repair"
-    ):
+    with pytest.raises(ForgeError, match=r"repodata\.json: is no file; wvforge channel verify --repair sets it aside"):
         channel.entries()
-    with pytest.raises(ForgeError, match=r"repodata\.json: is no file; remove it"):
-        channel.reindex()
+    assert channel.reindex() == ()
+    assert listed(path) == {entry.filename: entry.sha256}
+    assert (path / "noarch" / "repodata.json.corrupt").is_fifo()
+
+
+def a_socket(place: Path) -> None:
+    # The address of a socket is short.
+    with socket.socket(socket.AF_UNIX) as opened, chdir(place.parent):
+        opened.bind(place.name)
+
+
+NO_FILES = {
+    "a named pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a socket": a_socket,
+    "a link that leads nowhere": lambda place: place.symlink_to("nowhere"),
+}
+
+
+@pytest.mark.parametrize("what", NO_FILES)
+def test_what_is_no_file_and_lies_in_the_place_of_a_package_is_named_and_gives_way(
+    path: Path, samples: Samples, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    FolderChannel(path).create()
+    place = path / "noarch" / samples.alpha.filename
+    NO_FILES[what](place)
+    FolderChannel(path).publish([samples.alpha, samples.gamma])
+    assert set(listed(path)) == {samples.alpha.filename, samples.gamma.filename}
+    assert (place.is_file(), os.path.lexists(f"{place}.corrupt")) == (True, True)
+    assert f"{place}: is not a conda package (it is {what}); set aside as" in caplog.text
+
+
+@pytest.mark.parametrize("what", NO_FILES)
+def test_what_is_no_file_and_lies_in_the_place_of_a_listed_one_is_named_not_opened_and_put_right(
+    path: Path, samples: Samples, what: str
+) -> None:
+    channel = FolderChannel(path, label="file:c")
+    alpha, _ = channel.publish([samples.alpha, samples.gamma])
+    place = path / "noarch" / samples.alpha.filename
+    place.unlink()
+    NO_FILES[what](place)
+    (finding,) = channel.verify().findings
+    assert str(finding).startswith(f"file:c/noarch/{place.name}: is listed, and in its place is {what}; --repair takes")
+    for open_it in (lambda: channel.read(alpha, [ABOUT]), lambda: channel.fetch(alpha, path)):
+        with pytest.raises(ForgeError, match=place.name):
+            open_it()
+    channel.publish([samples.alpha])
+    assert {str(finding.what) for finding in channel.verify().findings} <= {"was set aside: it is no package"}
+    channel.remove([alpha])
+    place.unlink(missing_ok=True)
+    assert set(listed(path)) == {samples.gamma.filename}
+
+
+@pytest.mark.parametrize("name", ["repodata.json.zst", "repodata_shards.msgpack.zst"])
+@pytest.mark.parametrize("what", NO_FILES)
+def test_what_is_no_file_and_lies_in_the_place_of_an_index_gives_way(
+    path: Path, samples: Samples, what: str, name: str
+) -> None:
+    FolderChannel(path).publish([samples.alpha])
+    (path / "noarch" / name).unlink()
+    NO_FILES[what](path / "noarch" / name)
+    FolderChannel(path).publish([samples.beta])
+    FolderChannel(path).reindex()
+    assert (path / "noarch" / name).is_file()
+    assert set(listed(path)) == {samples.alpha.filename, samples.beta.filename}
 
 
 def test_a_missing_package_is_named(path: Path, samples: Samples, tmp_path: Path) -> None:

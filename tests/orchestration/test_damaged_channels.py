@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,20 @@ def test_a_published_file_that_is_gone_or_cut_is_not_called_published_and_is_put
     assert small_forge.states() == {"a": "staged"}
     publish(small_forge, "a")
     assert small_forge.states() == {"a": "published"}
+
+
+@pytest.mark.parametrize("channel", ["staging", "channel"])
+def test_a_named_pipe_in_the_place_of_a_package_holds_up_nothing(small_forge: SmallForge, channel: str) -> None:
+    small_forge.package("a")
+    small_forge.package("b")
+    make_and_publish(small_forge, "a")
+    pipe = only_file(small_forge.root / "output" / channel)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    mend_channels(small_forge.open())
+    assert small_forge.states() == {"a": "published" if channel == "staging" else "staged", "b": "missing"}
+    make_and_publish(small_forge, "a", "b")
+    assert small_forge.states() == {"a": "published", "b": "published"}
 
 
 @pytest.mark.parametrize("channel", ["staging", "channel"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from wvforge_dagster.channels.folder_check import verify_folder
 from wvforge_dagster.channels.folder_copy import put, remove_unfinished
 from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.folder_removal import remove_packages
-from wvforge_dagster.channels.package_archive import identify, is_platform, read_files
+from wvforge_dagster.channels.package_archive import identify, is_platform, no_file, read_files
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
@@ -177,26 +178,25 @@ class FolderChannel:
                 remove_packages(self.path, listed, label=self._label)
 
     def _holds(self, package: PackageFile) -> bool:
-        """Whether the package lies in the folder with this content.
+        """Whether the package lies in the folder with this content. What lies in its place and is no package is set aside.
 
         Raises:
             ForgeError: if another package lies there under its name.
         """
         path = self.path / package.subdir / package.filename
-        if not path.exists():
+        if not os.path.lexists(path):
             return False
-        there = PackageFile.read(path, package.subdir)
-        if there.sha256 == package.sha256:
+        there = PackageFile.read(path, package.subdir) if no_file(path) is None else None
+        if there is not None and there.sha256 == package.sha256:
             return True
-        if folder_index.set_aside_unreadable([path]):
+        if folder_index.set_aside_unreadable([path]) or there is None:
             return False
         raise taken(package, there.sha256, self._label)
 
     def _notes_content(self, entry: ChannelEntry) -> bytes | None:
         path = self.path / entry.subdir / f"{entry.filename}{beside.NOTES}"
         try:
-            # A named pipe would be waited for without end.
-            return path.read_bytes() if path.is_file() else None
+            return path.read_bytes() if no_file(path) is None else None
         except OSError:
             return None
 
@@ -254,7 +254,7 @@ class FolderChannel:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise ForgeError("the disk is full", where=self._label, remedy="make room and publish again") from None
-            name = f" ({error.filename})" if error.filename else ""
+            name = f" ({error.filename2 or error.filename})" if error.filename else ""
             raise ForgeError(f"cannot be written: {error.strerror or error}{name}", where=self._label) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from wvforge_dagster.channels import folder_index
 from wvforge_dagster.channels.folder_copy import unfinished
 from wvforge_dagster.channels.folder_lock import writing
-from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform
+from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform, no_file
 from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
@@ -40,20 +40,22 @@ def verify_folder(channel: Path, *, label: str, quick: bool) -> Verified:
     except OSError as error:
         raise ForgeError(f"cannot be read: {error.strerror or error}", where=label) from None
 
-    def measure(entry: ChannelEntry) -> tuple[int, str | None] | None:
+    def measure(entry: ChannelEntry) -> tuple[int, str | None] | str | None:
         path = channel / entry.subdir / entry.filename
+        if (other := no_file(path)) is not None:
+            return other
         try:
-            size = path.stat().st_size if path.is_file() or not path.exists() else -1
+            size = path.stat().st_size
             return size, None if quick or size != entry.size else PackageFile.read(path, entry.subdir).sha256
         except FileNotFoundError:
             return None
-        except OSError:
-            return -1, None
+        except OSError as error:
+            return f"a file that cannot be read ({error.strerror})"
 
     def fault_of(subdir: str, filename: str) -> str | None:
         path = channel / subdir / filename
-        if not path.is_file():
-            return "it is a folder" if path.is_dir() else "it leads nowhere" if path.is_symlink() else "it is no file"
+        if (other := no_file(path)) is not None:
+            return f"it is {other}"
         try:
             identify(PackageFile.read(path, subdir))
         except ForgeError as fault:

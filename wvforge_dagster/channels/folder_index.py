@@ -11,18 +11,20 @@ and leaves its platform folder without a new index, so such files are set aside 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rattler.index import index_fs
 from rattler.platform import Subdir
 
-from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
+from wvforge_dagster.channels.package_archive import ENDINGS, no_file, unreadable
 from wvforge_dagster.channels.repodata import first_line
 from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.rattler_calls import wait_for
 
+_FILES = ("repodata.json", "repodata.json.zst", "repodata_shards.msgpack.zst")
 _log = logging.getLogger(__name__)
 
 
@@ -53,10 +55,10 @@ def rebuild(channel: Path, *, label: str) -> None:
 
 
 def _index(channel: Path, subdir: Subdir | None, *, label: str, force: bool) -> None:
-    for path in channel.glob("*/repodata.json"):
-        if not path.is_file():
-            # py-rattler would wait for a named pipe without end.
-            raise ForgeError("is no file", where=str(path), remedy="remove it, then wvforge channel verify --repair")
+    for path in sorted(path for name in _FILES for path in channel.glob(f"*/{name}")):
+        if (other := no_file(path)) is not None:
+            # py-rattler would wait for a named pipe without end, and cannot replace a folder.
+            _log.warning("%s: is %s; set aside as %s", path, other, _set_aside(path).name)
     try:
         wait_for(index_fs(channel, subdir, force=force))
     except Exception as error:  # rattler has no common class of its errors
@@ -90,17 +92,21 @@ def set_aside_unreadable(candidates: Iterable[Path]) -> tuple[Path, ...]:
     aside = []
     for path in candidates:
         fault = unreadable(path)
-        if fault is None or not path.exists():
+        if fault is None or not os.path.lexists(path):
             continue
-        new = path.with_name(path.name + ASIDE)
-        number = 1
-        while new.exists():
-            number += 1
-            new = path.with_name(f"{path.name}{ASIDE}{number}")
-        path.rename(new)
+        new = _set_aside(path)
         _log.warning("%s: is not a conda package (%s); set aside as %s", path, fault, new.name)
         aside.append(new)
     return tuple(aside)
+
+
+def _set_aside(path: Path) -> Path:
+    new = path.with_name(path.name + ASIDE)
+    number = 1
+    while os.path.lexists(new):
+        number += 1
+        new = path.with_name(f"{path.name}{ASIDE}{number}")
+    return path.rename(new)
 
 
 def size_on_disk(channel: Path) -> int:
@@ -118,7 +124,8 @@ def _open_to_readers(channel: Path) -> None:
             if folder.is_dir():
                 _add_mode(folder, 0o755)
         for path in (*platform.glob("repodata*"), *(shards.iterdir() if shards.is_dir() else ())):
-            _add_mode(path, 0o644)
+            if path.is_file():
+                _add_mode(path, 0o644)
 
 
 def _add_mode(path: Path, mode: int) -> None:

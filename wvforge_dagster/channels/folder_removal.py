@@ -18,7 +18,7 @@ from wvforge_dagster.channels.shorter_index import shorter_index
 
 
 def remove_packages(channel: Path, entries: Iterable[ChannelEntry], *, label: str) -> None:
-    """Remove listed packages, with what lies beside them.
+    """Remove listed packages, with what lies beside them. A folder that somebody put in a file's place stays.
 
     Raises:
         ForgeError: if the index cannot be made.
@@ -32,9 +32,9 @@ def remove_packages(channel: Path, entries: Iterable[ChannelEntry], *, label: st
         for name, content in shorter_index((folder / "repodata.json").read_bytes(), subdir, names, label=label):
             _write(channel, folder / name, content)
         for name in sorted(names):
-            (folder / name).unlink(missing_ok=True)
-            for beside in names_beside(name):
-                (folder / beside).unlink(missing_ok=True)
+            for path in (folder / name, *(folder / beside for beside in names_beside(name))):
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink(missing_ok=True)
 
 
 def _write(channel: Path, path: Path, content: bytes) -> None:

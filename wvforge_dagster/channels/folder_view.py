@@ -45,9 +45,9 @@ def make_view(channel: Path, files: Iterable[tuple[str, str]], view: Path) -> st
 
 
 def _link(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise ForgeError("is listed in its channel and not there", where=str(source), remedy="build it again")
     try:
         os.link(source, target)
-    except FileNotFoundError:
-        raise ForgeError("is listed in its channel and not there", where=str(source), remedy="build it again") from None
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def identify(package: PackageFile) -> ChannelEntry:
     where = str(package.path)
     if not is_platform(package.subdir):
         raise ForgeError(f"{package.subdir!r} is not the name of a platform", where=where)
-    if not package.path.is_file():
+    if not package.path.exists():
         raise ForgeError("no such file", where=where)
     fault = unreadable(package.path)
     if fault is not None:
@@ -66,11 +67,28 @@ def is_platform(subdir: str) -> bool:
     return True
 
 
+def no_file(path: Path) -> str | None:
+    """What is at `path` instead of a regular file, such as ``a named pipe``; None if it is one, or nothing is there.
+
+    Nothing else may be opened: a named pipe is waited for without end. A link is what it leads to.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "a link that leads nowhere" if path.is_symlink() else None
+    if stat.S_ISREG(mode):
+        return None
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((words for is_kind, words in kinds if is_kind(mode)), "a device")
+
+
 def unreadable(path: Path) -> str | None:
     """Why the archive at `path` cannot be indexed, or None if it can.
 
     Indexing such a file ends in a panic that names no file (py-rattler 0.28), so it is asked before.
     """
+    if (other := no_file(path)) is not None:
+        return f"it is {other}"
     try:
         IndexJson.from_package_archive(path)
     except Exception as error:  # rattler has no common class of its errors
@@ -84,6 +102,8 @@ def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes | None]:
     Raises:
         ForgeError: if it is missing or cannot be read.
     """
+    if (other := no_file(path)) is not None:
+        raise ForgeError(f"cannot be read: it is {other}", where=str(path), remedy="look at it, and remove it by hand")
 
     async def read() -> dict[str, bytes | None]:
         return await (await PackageArchive.from_path(path)).read_files(names)

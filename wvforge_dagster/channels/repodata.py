@@ -24,7 +24,7 @@ def read_repodata(path: Path, subdir: str, *, where: str) -> tuple[ChannelEntry,
     """
     if path.exists() and not path.is_file():
         # A named pipe would be waited for without end.
-        raise ForgeError("is no file", where=where, remedy="remove it, then wvforge channel verify --repair")
+        raise ForgeError("is no file", where=where, remedy="wvforge channel verify --repair sets it aside")
     try:
         data = rattler.RepoData.from_path(path)
         records = data.into_repo_data(rattler.Channel(path.parent.parent.as_uri()))

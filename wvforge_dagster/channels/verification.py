@@ -18,8 +18,8 @@ LOOK = "look at it, and remove it by hand"
 ASIDE = ".corrupt"
 """Of what was set aside, because it is no package: ``NAME.conda.corrupt``, ``NAME.conda.corrupt2``."""
 
-Measure = Callable[[ChannelEntry], tuple[int, str | None] | None]
-"""Size and sha256 (None: not read) of the file of an entry; None if it is gone."""
+Measure = Callable[[ChannelEntry], tuple[int, str | None] | str | None]
+"""Size and sha256 (None: not read) of the file of an entry; None if it is gone; in words, what is there in its place."""
 
 
 def compare(entry: ChannelEntry, size: int, sha256: str | None, *, where: str, remedy: str) -> Finding | None:
@@ -40,6 +40,8 @@ def check_listed(listing: Listing, measure: Measure, *, label: str) -> list[Find
         measured = measure(entry)
         if measured is None:
             found.append(Finding(where, "is listed, but not there", PUT_BACK))
+        elif isinstance(measured, str):
+            found.append(Finding(where, f"is listed, and in its place is {measured}", PUT_BACK))
         elif (finding := compare(entry, *measured, where=where, remedy=REPLACE_OR_LIST)) is not None:
             found.append(finding)
     return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +32,15 @@ class PackageFile:
 
     @classmethod
     def read(cls, path: Path, subdir: str) -> PackageFile:
-        """Measure the file at `path`."""
-        with path.open("rb") as stream:
+        """Measure the file at `path`.
+
+        Raises:
+            OSError: if it cannot be read, or is no regular file.
+        """
+        # Opened without waiting, because a named pipe would be waited for without end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file", str(path))
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return cls(path=path, subdir=subdir, sha256=digest, size=path.stat().st_size)
+            size = os.fstat(stream.fileno()).st_size
+        return cls(path=path, subdir=subdir, sha256=digest, size=size)

@@ -55,8 +55,11 @@ def explain_missing(forge: ForgeOnDisk, reason: str) -> str:
     for channel in forge.forge.channels:
         if not isinstance(channel, FileChannel):
             continue
+        book = forge.root / channel.file / "missing.json"
+        if not book.is_file():
+            continue
         try:
-            missing = json.loads((forge.root / channel.file / "missing.json").read_text(encoding="utf-8"))
+            missing = json.loads(book.read_text(encoding="utf-8"))
             for item in missing:
                 if f"{item['name']} {item['spec']}" in reason:
                     return f"{reason} {item['reason']}"

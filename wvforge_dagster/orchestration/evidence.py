@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -208,9 +209,10 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
 def _is_there(path: Path, size: int) -> bool:
     """Whether a file that an index lists is there, in its length: one that was removed or cut is not published."""
     try:
-        return path.stat().st_size == size
+        status = path.stat()
     except OSError:
         return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
 def mend_channels(forge: ForgeOnDisk) -> None:

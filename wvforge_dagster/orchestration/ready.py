@@ -79,7 +79,12 @@ def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact, stat
 def _measured(forge: ForgeOnDisk, staged: tuple[ChannelEntry, ...], artifacts: Iterable[Artifact]) -> Ready:
     files, documents = [], {}
     for artifact in artifacts:
-        file = PackageFile.read(forge.staging.path / artifact.subdir / artifact.filename, artifact.subdir)
+        path = forge.staging.path / artifact.subdir / artifact.filename
+        try:
+            file = PackageFile.read(path, artifact.subdir)
+        except OSError as error:
+            words = f"cannot be read: {error.strerror}"
+            raise ForgeError(words, where=str(path), remedy="wvforge channel verify staging says more") from None
         if file.sha256 != artifact.sha256:
             remedy = "remove it and build it again"
             raise ForgeError("was changed after it was staged", where=str(file.path), remedy=remedy)
