@@ -11,6 +11,7 @@ import pytest
 from small_forge import SmallForge
 from typer.testing import CliRunner, Result
 
+from channels.packages import make_package
 from orchestration.making import make, make_and_publish, publish, published, staged
 from wvforge_dagster.cli import app
 from wvforge_dagster.core.errors import ForgeError
@@ -282,6 +283,39 @@ def test_a_file_is_replaced_by_name_only(forge: SmallForge) -> None:
     assert target.sha256 == mine.sha256
     assert run(forge, "channel", "replace", TARGET, "absent-1.0-0.conda").exit_code == 2
     assert run(forge, "channel", "replace", "staging", low).exit_code == 2
+
+
+@pytest.mark.parametrize("whose", ["this forge's", "somebody's"])
+@pytest.mark.parametrize("remedy", ["replace", "build"])
+def test_a_file_of_another_content_that_hides_the_staged_one_is_named_with_remedies_that_hold(
+    forge: SmallForge, tmp_path: Path, whose: str, remedy: str
+) -> None:
+    (low,) = (name for name in staged(forge) if name.startswith("low-"))
+    channel = forge.root / "output" / "channel"
+    if whose == "somebody's":
+        other = make_package(tmp_path, "low").path
+        shutil.copy(other, channel / "noarch" / low)
+    else:
+        (tmp_path / "twin").mkdir()
+        twin = SmallForge(tmp_path / "twin")
+        twin.package("low", "mkdir -p $PREFIX/share; echo twin > $PREFIX/share/low.txt")
+        make_and_publish(twin, "low")
+        shutil.copy(tmp_path / "twin" / "output" / "channel" / "noarch" / low, channel / "noarch" / low)
+    assert run(forge, "channel", "verify", TARGET, "--repair").exit_code == 1
+    done = run(forge, "channel", "verify", TARGET)
+    replace = f"wvforge channel replace {TARGET} {low}"
+    words = (
+        f"{TARGET}: low: {low} is there with other content than in staging; {replace} puts the staged one there, or "
+    )
+    assert (done.exit_code, words in done.stdout) == (1, True), done.stdout
+    assert f"{TARGET}: 2 files compared, 1 findings" in done.stdout
+    if remedy == "replace":
+        assert run(forge, *replace.split()[1:]).exit_code == 0
+    else:
+        make_and_publish(forge, "low")
+        assert low.replace("_0.conda", "_1.conda") in published(forge)
+    assert run(forge, "channel", "verify", TARGET).exit_code == 0
+    assert forge.states() == {"low": "published", "other": "published"}
 
 
 def test_a_dry_build_says_what_it_would_do_in_order_and_touches_nothing(small_forge: SmallForge) -> None:

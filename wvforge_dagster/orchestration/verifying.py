@@ -11,11 +11,12 @@ from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
-from wvforge_dagster.orchestration.evidence import derive_statuses, inspect_entry
+from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, inspect_entry
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.refreshing import refresh
 
 BUILD = "wvforge build"
+NEXT = "wvforge build makes it under the next number"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _not_there(
     forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Mapping[VariantId, Status]
 ) -> Iterable[Finding]:
     """The package variants that go to a target and are not there. Staging is where they come from."""
-    listed = {(entry.subdir, entry.filename): entry.sha256 for entry in entries}
+    there = {(entry.subdir, entry.filename): entry.sha256 for entry in channel_entries(forge, channel)}
     held = {identity for _, identity in _owners(forge, channel, entries)}
     for target, other in forge.targets:
         if other.label != channel.label:
@@ -72,18 +73,34 @@ def _not_there(
             if status.state is State.SKIPPED or not target.takes(identity.package):
                 continue
             where = f"{channel.label}: {identity}"
+            hidden = [] if channel.label in status.channels else _hidden(forge, status, there)
+            for filename in hidden:
+                replace = f"wvforge channel replace {channel.label} {filename} puts the staged one there"
+                yield Finding(where, f"{filename} is there with other content than in staging", f"{replace}, or {NEXT}")
+            if hidden:
+                continue
             if status.state not in UP_TO_DATE:
                 if identity not in held and target.publish == "at-once":
                     yield Finding(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
             elif channel.label not in status.with_column:
                 for artifact in status.artifacts:
-                    sha256 = listed.get((artifact.subdir, artifact.filename))
-                    if sha256 is None:
+                    if (artifact.subdir, artifact.filename) not in there:
                         yield Finding(where, f"{artifact.filename} is expected there", BUILD)
-                    elif sha256 != artifact.sha256:
-                        yield Finding(
-                            where, f"{artifact.filename} is there with other content", "wvforge channel replace"
-                        )
+
+
+def _hidden(forge: ForgeOnDisk, status: Status, there: Mapping[tuple[str, str], str]) -> list[str]:
+    """The staged files of what a package variant is to be made from, whose names a target uses for other content."""
+    wanted = {item.input_digest for item in status.expected}
+    return [
+        entry.filename
+        for entry in channel_entries(forge, forge.staging)
+        if there.get((entry.subdir, entry.filename), entry.sha256) != entry.sha256
+        and (artifact := own_artifact(forge, forge.staging, entry)) is not None
+        and any(
+            record.input_digest in wanted and VariantId(record.package, record.partition) == status.id
+            for record in artifact.records
+        )
+    ]
 
 
 def _not_expected(
