@@ -217,9 +217,9 @@ def test_a_package_that_is_removed_is_listed_no_more_and_the_others_stay(open_ch
         with pytest.raises(
             ForgeError, match="are not removed from channels of the kind cloudsmith; do it on its website"
         ):
-            open_channel().remove([])
+            open_channel().ensure_removable()
         return
-    open_channel().remove([])
+    open_channel().ensure_removable()
     open_channel().remove([alpha])
     assert open_channel().entries() == (beta, gamma)
     assert provenance(open_channel(), beta) is None

@@ -81,7 +81,7 @@ def test_a_missing_channel_is_named_as_the_cause(other: CondaServer, samples: Sa
 def test_nothing_is_removed_from_a_label_of_anaconda_for_it_would_go_from_all() -> None:
     service = anaconda_service("https://api.example", "https://conda.example", "me", "dev")
     with pytest.raises(ForgeError, match=r"anaconda:me/dev: packages are not removed .* from all its labels; take"):
-        ServerChannel(service, Access(Credentials(anaconda_api_key=KEY), SUBDIRS)).remove([])
+        ServerChannel(service, Access(Credentials(anaconda_api_key=KEY), SUBDIRS)).ensure_removable()
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

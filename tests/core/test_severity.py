@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from wvforge_dagster.core.failure import FailureClass
 from wvforge_dagster.core.findings import MOST_FINDINGS, CheckResult, Finding, blocking, failure_of_checks, still_blocks
 from wvforge_dagster.core.forge import load_forge
 from wvforge_dagster.core.gate import GateRecord
-from wvforge_dagster.core.severity import CHECKS, Severity
+from wvforge_dagster.core.severity import CHECKS, Severity, SomeChecks
 
 SURELY = Finding("is wrong", "a.txt")
 PERHAPS = Finding("may be wrong", severity=Severity.WARNING)
@@ -94,3 +95,11 @@ def test_a_failure_holds_as_long_as_one_of_its_checks_blocks() -> None:
     assert still_blocks(failure, {})
     assert still_blocks(failure, {"pins": "off", "size": "error"})
     assert not still_blocks(failure, {"pins": "warning"})
+
+
+def test_the_table_of_checks_is_that_of_the_documents_and_of_forge_yaml() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    table = re.findall(r"^\| `([a-z-]+)` \|", (docs / "checks.md").read_text(encoding="utf-8"), re.MULTILINE)
+    (row,) = re.findall(r"^\| `checks` \|.*by check: (.*)\. \|$", (docs / "forge-yaml.md").read_text(), re.MULTILINE)
+    keys = [field.alias for field in SomeChecks.model_fields.values()]
+    assert table == re.findall(r"`([a-z-]+)`", row) == keys == list(CHECKS)

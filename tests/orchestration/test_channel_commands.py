@@ -8,10 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from channels.packages import make_package
 from small_forge import SmallForge
 from typer.testing import CliRunner, Result
 
-from channels.packages import make_package
 from orchestration.making import make, make_and_publish, publish, published, staged
 from wvforge_dagster.cli import app
 from wvforge_dagster.core.errors import ForgeError

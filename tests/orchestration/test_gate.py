@@ -15,6 +15,7 @@ from orchestration.making import make, make_and_publish, publish, published, sta
 from orchestration.test_command import run
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import FailureClass
+from wvforge_dagster.core.severity import CHECKS
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.evidence import mend_channels
 from wvforge_dagster.orchestration.gate import read_records
@@ -331,7 +332,7 @@ def test_dagster_shows_each_check_of_each_partition_with_what_it_found(
         for check in result.get_asset_check_evaluations():
             assert check.partition == partition
             shown[partition, check.check_name] = check
-    names = ["license", "prefix", "build-paths", "places", "contents", "libraries", "pins", "tests"]
+    names = [name for name in CHECKS if name != "size"]
     assert sorted(shown) == [("13.0", "package_checks"), ("13.2", "package_checks")]
     good, bad = rows(shown["13.0", "package_checks"]), rows(shown["13.2", "package_checks"])
     assert list(good) == list(bad) == names

@@ -165,6 +165,9 @@ class FolderChannel:
             remove_unfinished(self.path)
             return tuple(str(path) for path in self._index_everything())
 
+    def ensure_removable(self) -> None:
+        """See `Channel.ensure_removable`: they can."""
+
     def remove(self, entries: Sequence[ChannelEntry]) -> None:
         """See `Channel.remove`.
 

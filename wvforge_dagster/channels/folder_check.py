@@ -10,7 +10,7 @@ from wvforge_dagster.channels import folder_index
 from wvforge_dagster.channels.folder_copy import unfinished
 from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform, no_file
-from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
+from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
 from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
@@ -30,7 +30,7 @@ def verify_folder(channel: Path, *, label: str, quick: bool) -> Verified:
             listing, findings = _read_index(channel, label)
             names = _names(channel)
             findings += [
-                Finding(
+                Discrepancy(
                     f"{label}/{path.relative_to(channel)}",
                     "was left over by a publisher that ended",
                     "--repair removes it",
@@ -81,7 +81,7 @@ def _unchanging(channel: Path, label: str) -> Iterator[None]:
         yield
 
 
-def _read_index(channel: Path, label: str) -> tuple[Listing, list[Finding]]:
+def _read_index(channel: Path, label: str) -> tuple[Listing, list[Discrepancy]]:
     listing: Listing = {}
     findings = []
     half = folder_index.half_written(channel)
@@ -92,10 +92,10 @@ def _read_index(channel: Path, label: str) -> tuple[Listing, list[Finding]]:
             listing |= by_file(read_repodata(path, subdir, where=where))
         except ForgeError as fault:
             if path.exists() or subdir == "noarch" or any(folder_index.package_files(path.parent)):
-                findings.append(Finding(where, fault.what, MEND))
+                findings.append(Discrepancy(where, fault.what, MEND))
         else:
             if subdir in half:
-                findings.append(Finding(where, "is newer than its shards, which readers prefer", MEND))
+                findings.append(Discrepancy(where, "is newer than its shards, which readers prefer", MEND))
     return listing, findings
 
 

@@ -32,8 +32,8 @@ class ChannelEntry:
 
 
 @dataclass(frozen=True, order=True)
-class Finding:
-    """Something wrong with a channel, in one line: where, what, and what to do."""
+class Discrepancy:
+    """Something in a channel that is not as its index or the forge has it, in one line: where, what, and what to do."""
 
     where: str
     what: str
@@ -53,7 +53,7 @@ class Verified:
         unchecked: what this kind does not let see, in words.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Discrepancy, ...]
     checked: int
     unchecked: tuple[str, ...] = ()
 
@@ -145,11 +145,14 @@ class Channel(Protocol):
             ForgeError: if it cannot be written, or the server of this kind writes it by itself.
         """
 
+    def ensure_removable(self) -> None:
+        """Raise ForgeError if packages cannot be removed from channels like this one. Asks no network."""
+
     def remove(self, entries: Sequence[ChannelEntry]) -> None:
         """Take listed packages, with what was noted on them, out of the channel: out of its index first, where this writes it.
 
-        What is gone already is left so. With no entries nothing is done, and kinds that allow no deletion say so.
+        What is gone already is left so.
 
         Raises:
-            ForgeError: if one is listed with another content now, cannot be removed, or kinds like this allow none.
+            ForgeError: if one is listed with another content now, cannot be removed, or `ensure_removable` raises.
         """

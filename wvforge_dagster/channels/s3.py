@@ -123,6 +123,9 @@ class S3Channel(RemoteChannel):
                 self._index_one(subdir, self._patience.upload_limit(0), force=True)
         return tuple(aside)
 
+    def ensure_removable(self) -> None:
+        """See `Channel.ensure_removable`: they can."""
+
     def remove(self, entries: Sequence[ChannelEntry]) -> None:
         """See `Channel.remove`.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wvforge_dagster.channels.package_archive import identify
-from wvforge_dagster.channels.protocol import ChannelEntry, Finding, Verified
+from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.s3_index import read_index
 from wvforge_dagster.channels.s3_store import S3Store
@@ -31,12 +31,12 @@ def verify_bucket(store: S3Store, subdirs: Sequence[str], *, label: str, quick: 
         where = f"{label}/{subdir}/repodata.json"
         if found is None:
             if objects[subdir]:
-                findings.append(Finding(where, "is not there", MEND))
+                findings.append(Discrepancy(where, "is not there", MEND))
             continue
         try:
             listing |= by_file(read_index(found.content, subdir, label=label))
         except ForgeError as fault:
-            findings.append(Finding(where, fault.what, MEND))
+            findings.append(Discrepancy(where, fault.what, MEND))
 
     def measure(entry: ChannelEntry) -> tuple[int, str | None] | None:
         name = f"{entry.subdir}/{entry.filename}"

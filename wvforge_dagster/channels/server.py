@@ -16,7 +16,7 @@ from rattler.package_streaming import PackageArchive
 from wvforge_dagster.channels.credentials import KEY_VARIABLES
 from wvforge_dagster.channels.package_archive import check_unchanged, identify, read_files
 from wvforge_dagster.channels.patience import TransientError, patiently
-from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Finding, Verified
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Discrepancy, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed
 from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
 from wvforge_dagster.channels.remote_index import RemoteIndex
@@ -150,13 +150,17 @@ class ServerChannel(RemoteChannel):
         """
         raise ForgeError("its server writes the index itself", where=self.label, remedy="there is nothing to repair")
 
+    def ensure_removable(self) -> None:
+        """See `Channel.ensure_removable`: it depends on the kind of server, and on anaconda.org on the label."""
+        refuse_removal(self._service.kind, self.label, self._service.arguments)
+
     def remove(self, entries: Sequence[ChannelEntry]) -> None:
         """See `Channel.remove`: the server takes a package out of its index when it deletes it.
 
         Raises:
             ForgeError: if it is listed with another content, the server refuses, or lists it still after the patience's time.
         """
-        refuse_removal(self._service.kind, self.label, self._service.arguments)
+        self.ensure_removable()
         subdirs = sorted({entry.subdir for entry in entries})
         gone = still_listed(entries, by_file(self._entries(subdirs)), self.label)
         for entry in gone:
@@ -221,12 +225,12 @@ class ServerChannel(RemoteChannel):
     def _download(self, name: str, path: Path) -> None:
         self._index.download(name, path)
 
-    def _verify(self, entry: ChannelEntry, *, quick: bool) -> Finding | None:
+    def _verify(self, entry: ChannelEntry, *, quick: bool) -> Discrepancy | None:
         name = f"{entry.subdir}/{entry.filename}"
         try:
             size, sha256 = self._index.measure(name, whole=not quick)
         except ForgeError as fault:
-            return Finding(f"{self.label}/{name}", f"is listed, but {fault.what}", ASK)
+            return Discrepancy(f"{self.label}/{name}", f"is listed, but {fault.what}", ASK)
         return compare(entry, size, sha256, where=f"{self.label}/{name}", remedy=REPLACE)
 
 

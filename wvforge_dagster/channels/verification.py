@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from wvforge_dagster.channels.beside import package_of
 from wvforge_dagster.channels.package_archive import ENDINGS
-from wvforge_dagster.channels.protocol import ChannelEntry, Finding
+from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy
 from wvforge_dagster.channels.repodata import Listing
 
 PUT_BACK = "--repair takes it out of the index, and wvforge build puts back what the forge has"
@@ -22,26 +22,26 @@ Measure = Callable[[ChannelEntry], tuple[int, str | None] | str | None]
 """Size and sha256 (None: not read) of the file of an entry; None if it is gone; in words, what is there in its place."""
 
 
-def compare(entry: ChannelEntry, size: int, sha256: str | None, *, where: str, remedy: str) -> Finding | None:
+def compare(entry: ChannelEntry, size: int, sha256: str | None, *, where: str, remedy: str) -> Discrepancy | None:
     """What is wrong with a listed file, by its size in bytes and, if it was read, by its sha256."""
     if size != entry.size:
-        return Finding(where, f"was changed: it has {size} bytes, and the index lists {entry.size}", remedy)
+        return Discrepancy(where, f"was changed: it has {size} bytes, and the index lists {entry.size}", remedy)
     if sha256 is not None and sha256 != entry.sha256:
         words = f"was changed: its sha256 is {sha256[:12]}, and the index lists {entry.sha256[:12]}"
-        return Finding(where, words, remedy)
+        return Discrepancy(where, words, remedy)
     return None
 
 
-def check_listed(listing: Listing, measure: Measure, *, label: str) -> list[Finding]:
+def check_listed(listing: Listing, measure: Measure, *, label: str) -> list[Discrepancy]:
     """What is wrong with the files that are listed."""
     found = []
     for (subdir, filename), entry in listing.items():
         where = f"{label}/{subdir}/{filename}"
         measured = measure(entry)
         if measured is None:
-            found.append(Finding(where, "is listed, but not there", PUT_BACK))
+            found.append(Discrepancy(where, "is listed, but not there", PUT_BACK))
         elif isinstance(measured, str):
-            found.append(Finding(where, f"is listed, and in its place is {measured}", PUT_BACK))
+            found.append(Discrepancy(where, f"is listed, and in its place is {measured}", PUT_BACK))
         elif (finding := compare(entry, *measured, where=where, remedy=REPLACE_OR_LIST)) is not None:
             found.append(finding)
     return found
@@ -49,7 +49,7 @@ def check_listed(listing: Listing, measure: Measure, *, label: str) -> list[Find
 
 def check_unlisted(
     names: Mapping[str, list[str]], listing: Listing, fault_of: Callable[[str, str], str | None], *, label: str
-) -> list[Finding]:
+) -> list[Discrepancy]:
     """What lies beside the listed files and should not.
 
     Args:
@@ -63,11 +63,11 @@ def check_unlisted(
             if filename.endswith(ENDINGS) and (subdir, filename) not in listing:
                 fault = fault_of(subdir, filename)
                 if fault is None:
-                    found.append(Finding(where, "is not listed", "--repair lists it, or remove it by hand"))
+                    found.append(Discrepancy(where, "is not listed", "--repair lists it, or remove it by hand"))
                 else:
-                    found.append(Finding(where, f"is no package of this channel: {fault}", LOOK))
+                    found.append(Discrepancy(where, f"is no package of this channel: {fault}", LOOK))
             elif filename.rpartition(ASIDE)[0].endswith(ENDINGS):
-                found.append(Finding(where, "was set aside: it is no package", LOOK))
+                found.append(Discrepancy(where, "was set aside: it is no package", LOOK))
             elif (package := package_of(filename)) is not None and package not in filenames:
-                found.append(Finding(where, "is left over: its package is gone", LOOK))
+                found.append(Discrepancy(where, "is left over: its package is gone", LOOK))
     return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 
 class Severity(str, Enum):
@@ -30,7 +30,10 @@ CHECKS = {
     "size": "The package is not more than twice or less than half as large as the last one of its variant.",
     "tests": "The recipe has tests, and none of them leaves out pip's own check.",
 }
-"""Every package check: its name in forge.yaml, and what it asks. `core.package_checks` has the rules."""
+"""Every package check: its name in forge.yaml, and what it asks. `core.package_checks` has the rules.
+
+The keys of forge.yaml are made of it, a record of the gate has to know all of it, and the tests hold docs/ to it.
+"""
 
 
 def off_of_yaml(value: Any) -> Any:
@@ -41,20 +44,25 @@ def off_of_yaml(value: Any) -> Any:
 Setting = Annotated[Literal["error", "warning", "off"], BeforeValidator(off_of_yaml)]
 
 
-class SomeChecks(BaseModel):
-    """Severities of some packages' checks; what is not given is as for all."""
-
+class _Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    license: Setting | None = Field(default=None, description=CHECKS["license"])
-    prefix: Setting | None = Field(default=None, description=CHECKS["prefix"])
-    build_paths: Setting | None = Field(default=None, alias="build-paths", description=CHECKS["build-paths"])
-    places: Setting | None = Field(default=None, description=CHECKS["places"])
-    contents: Setting | None = Field(default=None, description=CHECKS["contents"])
-    libraries: Setting | None = Field(default=None, description=CHECKS["libraries"])
-    pins: Setting | None = Field(default=None, description=CHECKS["pins"])
-    size: Setting | None = Field(default=None, description=CHECKS["size"])
-    tests: Setting | None = Field(default=None, description=CHECKS["tests"])
+
+if TYPE_CHECKING:
+    _ByCheck = _Keys
+else:
+    _ByCheck = create_model(
+        "_ByCheck",
+        __base__=_Keys,
+        **{
+            name.replace("-", "_"): (Setting | None, Field(default=None, alias=name, description=asks))
+            for name, asks in CHECKS.items()
+        },
+    )
+
+
+class SomeChecks(_ByCheck):
+    """Severities of some packages' checks, a key for each of `CHECKS`; what is not given is as for all."""
 
     def given(self) -> dict[str, str]:
         """The settings that are given, by the name of their check."""

@@ -20,7 +20,6 @@ from wvforge_dagster.orchestration.asset_specs import op_name, package_spec, upl
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
 from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.gate_checks import gate_results, gate_specs
 from wvforge_dagster.orchestration.keys import BUILD, UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.made import Made, MakeFailed
@@ -30,6 +29,7 @@ from wvforge_dagster.orchestration.metadata import (
     made_metadata,
     provenance_metadata,
 )
+from wvforge_dagster.orchestration.package_asset_check import package_check_results, package_check_specs
 from wvforge_dagster.orchestration.partitions import partition_of, partitions_definition
 from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
@@ -73,7 +73,7 @@ def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunct
         build,
         op_name=op_name(BUILD, package.name, forge.catalog),
         spec=package_spec(forge, package, partitions),
-        checks=[*tests, *gate_specs(package, partitions)],
+        checks=[*tests, *package_check_specs(package, partitions)],
         pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
         config=BUILD_CONFIG,
     )
@@ -100,7 +100,7 @@ def _build_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
                 failed = error
         if failed is not None:
             yield from selected(context, failed_checks(package, failed))
-            yield from selected(context, gate_results(package, settings, failed.checks))
+            yield from selected(context, package_check_results(package, settings, failed.checks))
             raise dg.Failure(
                 description=failed.failure.reason,
                 metadata=_failure_metadata(forge, failed.failure),
@@ -111,7 +111,7 @@ def _build_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
         if made.artifacts and not only_checks:
             yield _materialization(forge, package, made)
         yield from selected(context, passed_checks(package, made))
-        yield from selected(context, gate_results(package, settings, made.checks))
+        yield from selected(context, package_check_results(package, settings, made.checks))
 
     return shared(build)
 

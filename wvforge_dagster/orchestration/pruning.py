@@ -37,7 +37,7 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
         ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages: what is not
             known is not removed.
     """
-    channel.remove(())
+    channel.ensure_removable()
     for fault in refresh(forge, [channel]).values():
         raise fault
     statuses = derive_statuses(forge)

@@ -29,7 +29,7 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
         ForgeError: if the target's kind allows no deletion, there is none in staging or in the target, the staged one was
             changed or has no record that it passed, or the target refuses.
     """
-    channel.remove(())
+    channel.ensure_removable()
     staged = _only(forge.staging, filename)
     there = _only(channel, filename)
     if there.subdir != staged.subdir:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wvforge_dagster.channels.protocol import Channel, ChannelEntry, Finding
+from wvforge_dagster.channels.protocol import Channel, ChannelEntry, Discrepancy
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
@@ -31,10 +31,10 @@ class Report:
     """
 
     label: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Discrepancy, ...]
     information: tuple[str, ...]
     checked: int
-    damage: tuple[Finding, ...]
+    damage: tuple[Discrepancy, ...]
 
 
 def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False) -> Report:
@@ -61,7 +61,7 @@ def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False)
 
 def _not_there(
     forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Mapping[VariantId, Status]
-) -> Iterable[Finding]:
+) -> Iterable[Discrepancy]:
     """The package variants that go to a target and are not there. Staging is where they come from."""
     there = {(entry.subdir, entry.filename): entry.sha256 for entry in channel_entries(forge, channel)}
     held = {identity for _, identity in _owners(forge, channel, entries)}
@@ -76,16 +76,18 @@ def _not_there(
             hidden = [] if channel.label in status.channels else _hidden(forge, status, there)
             for filename in hidden:
                 replace = f"wvforge channel replace {channel.label} {filename} puts the staged one there"
-                yield Finding(where, f"{filename} is there with other content than in staging", f"{replace}, or {NEXT}")
+                yield Discrepancy(
+                    where, f"{filename} is there with other content than in staging", f"{replace}, or {NEXT}"
+                )
             if hidden:
                 continue
             if status.state not in UP_TO_DATE:
                 if identity not in held and target.publish == "at-once":
-                    yield Finding(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
+                    yield Discrepancy(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
             elif channel.label not in status.with_column:
                 for artifact in status.artifacts:
                     if (artifact.subdir, artifact.filename) not in there:
-                        yield Finding(where, f"{artifact.filename} is expected there", BUILD)
+                        yield Discrepancy(where, f"{artifact.filename} is expected there", BUILD)
 
 
 def _hidden(forge: ForgeOnDisk, status: Status, there: Mapping[tuple[str, str], str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The package checks as one asset check of a package: its table has a row for each of them and for all that they found.
 
-One, not nine: each asset check is planned and evaluated in every run of every partition, and each of these events takes Dagster
+One for all: each asset check is planned and evaluated in every run of every partition, and each of these events takes Dagster
 as long as a check.
 """
 
@@ -19,7 +19,7 @@ PACKAGE_CHECKS = "package_checks"
 """The name of the asset check, which no test of a recipe has."""
 
 
-def gate_specs(package: Package, partitions: dg.PartitionsDefinition | None) -> Iterator[dg.AssetCheckSpec]:
+def package_check_specs(package: Package, partitions: dg.PartitionsDefinition | None) -> Iterator[dg.AssetCheckSpec]:
     """The asset check of a package that has a recipe."""
     if package.recipe is not None:
         yield dg.AssetCheckSpec(
@@ -32,7 +32,7 @@ def gate_specs(package: Package, partitions: dg.PartitionsDefinition | None) -> 
         )
 
 
-def gate_results(
+def package_check_results(
     package: Package, settings: Mapping[str, str], checks: tuple[tuple[str, CheckResult], ...]
 ) -> Iterator[dg.AssetCheckResult]:
     """The result, over all outputs and variants of the partition, if checks ran.
