@@ -81,7 +81,64 @@ def test_a_failed_test_is_told_without_what_the_engine_says_around_it() -> None:
     ]
     found = why_test_failed(output, log_of(), "python", {})
     assert found["failure_class"] == FailureClass.TEST
-    assert found["reason"] == "test python failed at `python -c 'import a'`: ModuleNotFoundError: No module named 'a'"
+    assert found["reason"] == (
+        "test python failed at `python -c 'import a'`: ModuleNotFoundError: No module named 'a'; "
+        "the package lacks it, or requirements.run does"
+    )
+
+
+IN_SCRIPT = 'Traceback (most recent call last):\n  File "$SRC_DIR/conda_build_script.py", line 1, in <module>\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "Collecting tests\n✔ Successfully updated the test environment\n"
+            "+ $SRC_DIR_env/bin/python $SRC_DIR/conda_build_script.py\n"
+            + IN_SCRIPT
+            + "    import nothere\nModuleNotFoundError: No module named 'nothere'",
+            "`import nothere`: ModuleNotFoundError: No module named 'nothere'; the package lacks it, or requirements.run does",
+        ),
+        (
+            "+ $PREFIX/bin/python $SRC_DIR/conda_build_script.py\n" + IN_SCRIPT + "    import brk\n"
+            "ImportError: libdepx.so: cannot open shared object file: No such file or directory",
+            "`import brk`: ImportError: libdepx.so: cannot open shared object file: No such file or directory; "
+            "the package lacks it, or requirements.run does not have the package with it",
+        ),
+        (
+            "+ $PREFIX/bin/python $SRC_DIR/conda_build_script.py\n✔ python imports test passed!\n+ pip check\n"
+            "a 1.0 requires nosuch, which is not installed.",
+            "`pip check`: a 1.0 requires nosuch, which is not installed; mend requirements.run, or set pip_check: false",
+        ),
+        (
+            "Testing commands:\n+ frobnicate --version\n$SRC_DIR/conda_build.sh: line 13: frobnicate: command not found",
+            "`frobnicate --version`: frobnicate: command not found; the package lacks it, or requirements.run does",
+        ),
+        (
+            "Testing commands:\n+ test -f $SRC_DIR_run_env/share/other.txt",
+            "`test -f $PREFIX/share/other.txt`",
+        ),
+        ("Testing commands:\n+ $SRC_DIR_run_env/bin/x $SRC_DIR/conda_build_script.py", "`$PREFIX/bin/x $SRC_DIR/"),
+    ],
+)
+def test_a_failed_test_is_told_in_plain_words_with_what_helps(said: str, reason: str) -> None:
+    """What the engine (0.73) prints of each of these was taken from its logs."""
+    after = ["Script failed with status 1", "  Prefix: /work/test_env", "PyRattlerBuildError: failed to run test"]
+    found = why_test_failed([*said.split("\n"), *after], log_of(), "python", {})
+    assert found["reason"].startswith(f"test python failed at {reason}")
+    assert "Successfully" not in found["details"]
+
+
+def test_contents_that_are_missing_are_named_in_one_line() -> None:
+    text = (
+        "package content tests failed: Package content test failed:\n - ❌ No match for bin glob: bin/tool\n"
+        " - ❌ No match for lib glob: lib/{,lib}foo.so, lib/{,lib}foo.so.*"
+    )
+    assert why_build_failed(RuntimeError(text), log_of())["reason"] == (
+        "test package_contents failed: the package has no bin/tool, and no lib/{,lib}foo.so, lib/{,lib}foo.so.*; "
+        "mend the build script, or the test"
+    )
 
 
 def test_a_test_that_says_nothing_still_has_a_reason() -> None:

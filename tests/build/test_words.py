@@ -20,7 +20,7 @@ from wvforge_dagster.build.words import plain_words
         ),
         (
             'Render error: VariantExpand(InvalidZipKeyLength("cuda_version"))',
-            'VariantExpand(InvalidZipKeyLength("cuda_version"))',
+            "invalid zip key length: cuda_version",
         ),
         ('ParseError { path: "v.yaml", source: Io }', "parse error: v.yaml"),
         ("two\n   lines", "two lines"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ LAST_LINES = 30
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
 _EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
 SCRIPT_SPAN = "Running build script"
+_OWN_SCRIPT = "$SRC_DIR/conda_build_script.py"
+"""The file into which the engine writes the imports of a test, or a script in another language than the shell's."""
+
+_REMEDIES = (
+    (r"No module named ", "the package lacks it, or requirements.run does"),
+    (r"cannot open shared object file", "the package lacks it, or requirements.run does not have the package with it"),
+    (r"command not found", "the package lacks it, or requirements.run does"),
+    (r"^pip check\b", "mend requirements.run, or set pip_check: false"),
+)
+"""What helps where a test says such words."""
 
 
 class EngineLog:
@@ -86,7 +97,7 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
         return _failed(FailureClass.SCRIPT, _script_reason(log), log.script or log.lines)
     if "package content tests" in text:
         # The engine runs these before it writes the package, whatever it is told of tests.
-        return _failed(FailureClass.TEST, f"test package_contents failed: {text.split(': ', 1)[-1]}", log.lines)
+        return _failed(FailureClass.TEST, f"test package_contents failed: {_lacking(text)}", log.lines)
     return _failed(FailureClass.OTHER, text, log.lines)
 
 
@@ -109,7 +120,22 @@ def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: 
         failure_class, words = _solver_words(log)
         return _failed(failure_class, f"test {name}: its environment cannot be solved: {words}", log.lines)
     lines = _of_the_script([line for text in output for line in text.splitlines() if line.strip()])
-    return _failed(FailureClass.TEST, f"test {name} failed{_where(lines) or f': {last}'}", lines[-LAST_LINES:])
+    reason = f"test {name} failed{_where(lines) or f': {last}'}"
+    return _failed(FailureClass.TEST, _with_what_helps(reason), lines[-LAST_LINES:])
+
+
+def _lacking(text: str) -> str:
+    """What the engine's test of contents did not find: ``No match for files glob: share/a.txt`` for each, in one line."""
+    found = re.findall(r"No match for \w+ glob: (.+?)(?=\W+No match for |$)", text)
+    if not found:
+        return text.split(": ", 1)[-1]
+    return f"the package has no {', and no '.join(found)}; mend the build script, or the test"
+
+
+def _with_what_helps(reason: str) -> str:
+    words = re.sub(r"^test \w+ failed at `", "", reason)
+    remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, words)), None)
+    return f"{reason.rstrip('.')}; {remedy}" if remedy else reason
 
 
 def _script_reason(log: EngineLog) -> str:
@@ -118,17 +144,29 @@ def _script_reason(log: EngineLog) -> str:
 
 def _where(lines: list[str]) -> str:
     """The command that failed, by the shell's trace, and what it said, by the last line that looks like an error."""
-    commands = [line for line in lines if line.startswith("+")]
+    lines = [_plain_folders(line) for line in lines]
+    commands = [line.lstrip("+ ") for line in lines if line.startswith("+")]
     said = [line.strip() for line in lines if not line.startswith("+")]
     errors = [line for line in said if _ERROR.search(line)]
-    place = f" at `{commands[-1].lstrip('+ ')[:120]}`" if commands else ""
+    if commands and commands[-1].endswith(_OWN_SCRIPT):
+        # What the engine wrote there is in the traceback.
+        follows = [after for line, after in pairwise(said) if line.startswith(f'File "{_OWN_SCRIPT}"')]
+        commands = follows or commands
+    place = f" at `{commands[-1][:120]}`" if commands else ""
     words = (errors or said)[-1:]
     return place + (f": {words[0][:240]}" if words else "")
 
 
+def _plain_folders(line: str) -> str:
+    """A line without the engine's own names of things: it puts ``$SRC_DIR`` for the beginning of other folders as well."""
+    line = re.sub(r"\$SRC_DIR(_run)?_env\b", "$PREFIX", line).replace("$SRC_DIR_build_env", "$BUILD_PREFIX")
+    return re.sub(r"^\S*/conda_build\.sh: line \d+: ", "", line)
+
+
 def _of_the_script(lines: list[str]) -> list[str]:
     """The lines of a test's own output, without what the engine says before and after it."""
-    start = max((i + 1 for i, line in enumerate(lines) if line.startswith("Testing ")), default=0)
+    before = ("Testing ", "✔ Successfully updated the test environment")
+    start = max((i + 1 for i, line in enumerate(lines) if line.startswith(before)), default=0)
     end = next((i for i, line in enumerate(lines) if i >= start and _EPILOGUE.search(line)), len(lines))
     return lines[start:end]
 

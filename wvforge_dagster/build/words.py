@@ -10,6 +10,7 @@ _LABEL = re.compile(
 )
 _KIND = re.compile(r"([A-Z][A-Za-z]+)\s*\{")
 _FIELD = re.compile(r'(\w+): (?:Some\()?"((?:[^"\\]|\\.)*)"')
+_PAIR = re.compile(r'(?:[A-Z]\w+\()*([A-Z]\w+)\("((?:[^"\\]|\\.)*)"\)+$')
 _MISSING = re.compile(
     r"No candidates were found for ([^\s.;]+(?:\.[^\s.;]+)*)|[└├]─ ([^└├,]+), for which no candidates were found"
 )
@@ -19,8 +20,8 @@ _LINE = re.compile(r"\bline: (\d+)")
 def plain_words(error: BaseException) -> str:
     """One line without the names of another language's types.
 
-    The engine gives some faults in Rust's debug form, ``Kind { message: "...", span: Span { line: 1, ... } }``: what its
-    quoted fields say is taken out of it.
+    The engine gives some faults in Rust's debug form, ``Kind { message: "...", span: Span { line: 1, ... } }`` or
+    ``Class(Kind("..."))``: what their quoted parts say is taken out of them.
     """
     text = " ".join(str(error).split()) or type(error).__name__
     while (shorter := _LABEL.sub("", text, count=1)) != text and shorter:
@@ -30,9 +31,15 @@ def plain_words(error: BaseException) -> str:
         line = _LINE.search(text)
         said = [fields[key] for key in ("field", "message", "reason", "suggestion") if fields.get(key)]
         if not said:
-            said = [re.sub(r"(?<!^)([A-Z])", r" \1", kind.group(1)).lower(), *fields.values()]
+            said = [_spaced(kind.group(1)), *fields.values()]
         text = ": ".join(said) + (f" (line {line.group(1)})" if line else "")
+    elif not fields and (pair := _PAIR.search(text)):
+        text = f"{text[: pair.start()]}{_spaced(pair[1])}: {pair[2]}"
     return text[:500]
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r" \1", name).lower()
 
 
 def is_unreachable(error: BaseException) -> bool:
