@@ -297,6 +297,11 @@ def test_what_is_no_file_and_lies_in_the_place_of_a_package_is_named_and_gives_w
     assert set(listed(path)) == {samples.alpha.filename, samples.gamma.filename}
     assert (place.is_file(), os.path.lexists(f"{place}.corrupt")) == (True, True)
     assert f"{place}: is not a conda package (it is {what}); set aside as" in caplog.text
+    (finding,) = FolderChannel(path).verify().findings
+    assert (finding.where.rpartition("/")[2], finding.what) == (
+        f"{place.name}.corrupt",
+        "was set aside: it is no package",
+    )
 
 
 @pytest.mark.parametrize("what", NO_FILES)

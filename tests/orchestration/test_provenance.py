@@ -27,6 +27,7 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, publish
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.assets import forge_assets
+from wvforge_dagster.orchestration.promoting import promote
 from wvforge_dagster.orchestration.publish import publish_variant
 
 RECIPE = """\
@@ -166,3 +167,20 @@ def test_a_server_gets_the_package_and_the_documents_stay_in_the_output_folder_a
     assert shown.metadata["SBOM"].value == kept["cdx"]
     assert shown.metadata["statement of inputs"].value == kept["intoto"]
     assert made.artifacts[0].filename == shown.metadata["filename"].value
+
+
+def test_documents_that_were_lost_come_back_with_an_upload_but_not_beside_what_was_promoted(
+    small_forge: SmallForge,
+) -> None:
+    targets = [{"file": "output/channel"}, {"file": "public", "publish": "by-column"}]
+    small_forge.configure(channels=[], variants=[], publish=targets)
+    small_forge.package("app")
+    make_and_publish(small_forge, "app")
+    promote(small_forge.open(), ("",))
+    folders = ("output/channel", "public")
+    assert [beside(small_forge, folder).keys() for folder in folders] == [{"cdx", "intoto"}] * 2
+    for path in [*small_forge.root.glob("public/*/*.cdx.json"), *small_forge.root.glob("output/channel/*/*.cdx.json")]:
+        path.unlink()
+    publish(small_forge, "app")
+    promote(small_forge.open(), ("",))
+    assert ["cdx" in beside(small_forge, folder) for folder in folders] == [True, False]

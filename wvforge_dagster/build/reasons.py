@@ -126,7 +126,7 @@ def why_test_failed(output: list[str], log: EngineLog, name: str, requirements: 
 
 def _lacking(text: str) -> str:
     """What the engine's test of contents did not find: ``No match for files glob: share/a.txt`` for each, in one line."""
-    found = re.findall(r"No match for \w+ glob: (.+?)(?=\W+No match for |$)", text)
+    found = re.findall(r"No match for \w+ glob: (.+?)(?=\s+(?:- \S+ )?No match for |$)", text)
     if not found:
         return text.split(": ", 1)[-1]
     return f"the package has no {', and no '.join(found)}; mend the build script, or the test"

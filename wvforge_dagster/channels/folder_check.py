@@ -12,7 +12,7 @@ from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform, no_file
 from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
-from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
+from wvforge_dagster.channels.verification import ASIDE, MEND, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -107,7 +107,9 @@ def _platforms(channel: Path) -> list[str]:
 def _names(channel: Path) -> dict[str, list[str]]:
     return {
         subdir: sorted(
-            path.name for path in (channel / subdir).iterdir() if path.is_file() or path.name.endswith(ENDINGS)
+            path.name
+            for path in (channel / subdir).iterdir()
+            if path.is_file() or path.name.endswith(ENDINGS) or ASIDE in path.suffix
         )
         for subdir in _platforms(channel)
         if (channel / subdir).is_dir()
