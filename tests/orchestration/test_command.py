@@ -349,3 +349,20 @@ def test_why_a_package_was_not_made_is_shown_by_status(small_forge: SmallForge, 
     (row,) = json.loads(run(small_forge, "status", "--json").stdout)
     assert (row["state"], row["filename"]) == ("failed", None)
     assert row["reason"].startswith("build script failed at `gcc_missing --version`")
+
+
+@pytest.mark.integration
+def test_a_build_publishes_past_a_named_pipe_in_a_packages_place_and_names_it_in_one_line(
+    small_forge: SmallForge,
+) -> None:
+    small_forge.package("a")
+    make(small_forge, "a")
+    pipe = small_forge.root / "output" / "channel" / "noarch" / staged(small_forge)[0]
+    pipe.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(pipe)
+    done = run(small_forge, "build")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if pipe.name in line] == [
+        f"warning: {pipe}.corrupt: was in the way and is no package; it has this name now; look at it, and remove it by hand"
+    ]
+    assert (small_forge.states(), pipe.is_file()) == ({"a": "published"}, True)

@@ -18,6 +18,7 @@ from wvforge_dagster.channels.package_archive import identify, is_platform, no_f
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
+from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -179,6 +180,10 @@ class FolderChannel:
                 remove_unfinished(self.path)
                 listed = still_listed(entries, self._listing_mended(), self._label)
                 remove_packages(self.path, listed, label=self._label)
+
+    def set_aside(self) -> tuple[Path, ...]:
+        """What was no package, or no file of the index, and lies under another name now."""
+        return tuple(sorted(self.path.glob(f"*/*{ASIDE}*")))
 
     def _holds(self, package: PackageFile) -> bool:
         """Whether the package lies in the folder with this content. What lies in its place and is no package is set aside.

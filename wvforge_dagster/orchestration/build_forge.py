@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dagster._core.instance import InstanceRef
 
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
@@ -93,7 +95,8 @@ def build_forge(
         ForgeError: if Dagster's storage or a channel's folder cannot be used, or builds cannot be isolated and must be.
     """
     mend_channels(forge)
-    warnings = refresh(forge, [channel for _, channel in forge.targets])
+    before = _set_aside(forge)
+    warnings = dict(refresh(forge, [channel for _, channel in forge.targets]))
     failed: dict[VariantId, str] = {}
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
@@ -115,6 +118,7 @@ def build_forge(
         )
         tried |= plan.reasons.keys()
     refresh(forge, [channel for _, channel in forge.targets])
+    warnings |= {str(path): _aside_warning(path) for path in sorted(_set_aside(forge) - before)}
     statuses = derive_statuses(forge)
     if wanted.publish:
         share_all_notes(forge, statuses.values())
@@ -143,6 +147,17 @@ def plan_of(
         publish=wanted.publish,
         tried=tried,
     )
+
+
+def _set_aside(forge: ForgeOnDisk) -> set[Path]:
+    """What lies in the channel folders and was set aside, because it is no package."""
+    channels = (forge.staging, *(channel for _, channel in forge.targets))
+    return {path for channel in channels if isinstance(channel, FolderChannel) for path in channel.set_aside()}
+
+
+def _aside_warning(path: Path) -> ForgeError:
+    words = "was in the way and is no package; it has this name now"
+    return ForgeError(words, where=str(path), remedy="look at it, and remove it by hand")
 
 
 def _found_by_checks(forge: ForgeOnDisk, made: Iterable[Status]) -> Iterator[ForgeError]:
