@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wvforge_dagster.channels.auth_file import host_patterns, read_auth_file, secrets_in
 from wvforge_dagster.channels.keyring_entries import entries_seen, keyring_entry
 from wvforge_dagster.core.errors import ForgeError
 
@@ -112,7 +112,7 @@ class Credentials:
         if key := self.api_key_for(url, kind):
             return key
         stored = self._stored()
-        for pattern in _host_patterns(urlsplit(url).hostname or ""):
+        for pattern in host_patterns(urlsplit(url).hostname or ""):
             entry = stored(pattern)
             for name in _ENTRY_TYPES[kind]:
                 token = entry.get(name) if isinstance(entry, dict) else None
@@ -161,7 +161,7 @@ class Credentials:
         Raises:
             ForgeError: if the auth file is missing or malformed.
         """
-        return keyring_entry if self.auth_file is None else _read_auth_file(self.auth_file).get
+        return keyring_entry if self.auth_file is None else read_auth_file(self.auth_file).get
 
     def _key(self, kind: str) -> str | None:
         return {
@@ -194,8 +194,8 @@ class Credentials:
         if self.auth_file is not None:
             # Whoever needs the file reports that it cannot be read; here it means that nothing of it was shown.
             with suppress(ForgeError):
-                found.extend(_strings(_read_auth_file(self.auth_file)))
-        found.extend(text for entry in entries_seen() for text in _strings(entry))
+                found.extend(secrets_in(read_auth_file(self.auth_file)))
+        found.extend(text for entry in entries_seen() for text in secrets_in(entry))
         return sorted(found, key=len, reverse=True)
 
 
@@ -243,27 +243,3 @@ def _one_word(environ: Mapping[str, str], name: str) -> str | None:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
-
-
-def _read_auth_file(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ForgeError(f"cannot be read: {error.strerror}", where=f"RATTLER_AUTH_FILE: {path}") from None
-    except ValueError:
-        raise ForgeError("is not JSON", where=f"RATTLER_AUTH_FILE: {path}") from None
-    if not isinstance(content, dict):
-        raise ForgeError("should hold an object from hosts to credentials", where=f"RATTLER_AUTH_FILE: {path}")
-    return content
-
-
-def _host_patterns(host: str) -> list[str]:
-    labels = host.split(".")
-    return [host, *("*." + ".".join(labels[start:]) for start in range(len(labels)))]
-
-
-def _strings(value: object) -> list[str]:
-    """The values of an auth file's entries that are long enough to be secrets."""
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _strings(item)]
-    return [value] if isinstance(value, str) and len(value) >= 4 else []
