@@ -12,20 +12,18 @@ from typing import Any
 from wvforge_dagster.channels import beside, folder_index
 from wvforge_dagster.channels.folder_check import verify_folder
 from wvforge_dagster.channels.folder_copy import put, remove_unfinished
+from wvforge_dagster.channels.folder_listing import list_entries, list_files
 from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.folder_removal import remove_packages
-from wvforge_dagster.channels.package_archive import identify, is_platform, no_file, read_files
+from wvforge_dagster.channels.package_archive import identify, no_file, read_files
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
-from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
+from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
 LOCK_WAIT_S = 900.0
-
-_read: dict[str, tuple[tuple[int, int, int], tuple[ChannelEntry, ...]]] = {}
-"""What this process read of indexes, by their path, with time, size and inode: an index is written anew as another file."""
 
 
 class FolderChannel:
@@ -71,7 +69,7 @@ class FolderChannel:
         Raises:
             ForgeError: naming the repodata.json that is malformed.
         """
-        return tuple(entry for subdir in self._subdirs() for entry in self._entries_of(subdir))
+        return list_entries(self.path)
 
     def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
         """See `Channel.read`.
@@ -210,13 +208,13 @@ class FolderChannel:
 
     def _index_unlisted(self) -> None:
         listing = self._listing()
-        unlisted = [path for path in self._files() if (path.parent.name, path.name) not in listing]
+        unlisted = [path for path in list_files(self.path) if (path.parent.name, path.name) not in listing]
         folder_index.set_aside_unreadable(unlisted)
         subdirs = {path.parent.name for path in unlisted if path.exists()} | folder_index.half_written(self.path)
         folder_index.update(self.path, subdirs, label=self._label)
 
     def _index_everything(self) -> tuple[Path, ...]:
-        aside = folder_index.set_aside_unreadable(self._files())
+        aside = folder_index.set_aside_unreadable(list_files(self.path))
         folder_index.rebuild(self.path, label=self._label)
         return aside
 
@@ -230,25 +228,6 @@ class FolderChannel:
         except ForgeError:
             self._index_everything()
             return self._listing()
-
-    def _files(self) -> Iterator[Path]:
-        if self.path.is_dir():
-            for folder in sorted(self.path.iterdir()):
-                if is_platform(folder.name):
-                    yield from folder_index.package_files(folder)
-
-    def _subdirs(self) -> list[str]:
-        return sorted(index.parent.name for index in self.path.glob("*/repodata.json"))
-
-    def _entries_of(self, subdir: str) -> tuple[ChannelEntry, ...]:
-        path = self.path / subdir / "repodata.json"
-        status = path.stat()
-        version = (status.st_mtime_ns, status.st_size, status.st_ino)
-        known = _read.get(str(path))
-        if known is None or known[0] != version:
-            known = (version, read_repodata(path, subdir, where=str(path)))
-            _read[str(path)] = known
-        return known[1]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
