@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import socket
 import sys
 import time
 from pathlib import Path
@@ -17,12 +14,15 @@ from rich.text import Text
 from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.progress import BuildProgress, UpstreamProgress
+from wvforge_dagster.dagster_commands import dev, env
+from wvforge_dagster.new_command import new
+from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
+from wvforge_dagster.upstream_command import assemble_upstream, upstream
 
 if TYPE_CHECKING:
-    from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+    pass
 
 app = typer.Typer(
     name="wvforge",
@@ -95,7 +95,7 @@ def build(
     if dry_run:
         show_lines(what_it_would_do(forge, wanted))
         return
-    _assemble_upstream(forge)
+    assemble_upstream(forge)
     with interruptible(), BuildProgress(err) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started)
@@ -201,7 +201,7 @@ def nightly(
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
-    _assemble_upstream(forge)
+    assemble_upstream(forge)
     with interruptible():
         night = look(forge)
     show_lines(night.lines())
@@ -212,122 +212,10 @@ def nightly(
     show_outcome(forge, outcome, started)
 
 
-@app.command()
-def upstream(context: typer.Context) -> None:
-    """Assemble the embedded upstream channel, if forge.yaml names a manifest of one."""
-    from wvforge_dagster.orchestration.forge_on_disk import open_forge
-
-    forge = open_forge(read_settings(context.obj))
-    if forge.forge.upstream is None:
-        raise ForgeError(
-            "names no upstream manifest", where=str(forge.root / "forge.yaml"), remedy="nothing to assemble"
-        )
-    _assemble_upstream(forge)
-
-
-@app.command()
-def new(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the new package.")],
-    source: Annotated[
-        str | None, typer.Argument(help="The project of PyPI (NAME or NAME==VERSION), or the archive's address.")
-    ] = None,
-    from_pypi: Annotated[
-        bool, typer.Option("--from-pypi", help="From a project of PyPI; default: of that name.")
-    ] = False,
-    index: Annotated[
-        str | None, typer.Option("--index", help="Address of another registry's JSON API than PyPI's.")
-    ] = None,
-    from_url: Annotated[bool, typer.Option("--from-url", help="From the address of an archive of sources.")] = False,
-) -> None:
-    """Write a first recipe for a new package, to be looked through."""
-    from wvforge_dagster.build.new_recipe import recipe_from_pypi, recipe_from_url
-    from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.new_package import add_package
-
-    if from_pypi == from_url or (from_url and source is None) or source == "":
-        raise typer.BadParameter("give --from-pypi [PROJECT] or --from-url URL")
-    forge = open_forge(read_settings(context.obj))
-    path, recipe = add_package(
-        forge,
-        name,
-        lambda: recipe_from_url(name, source) if source and from_url else recipe_from_pypi(name, source or name, index),
-    )
-    for remark in recipe.remarks:
-        err.print(f"warning: {remark}", markup=False, soft_wrap=True)
-    out.print(f"wrote {path}; look it through, then: wvforge build {name}", markup=False, soft_wrap=True)
-
-
-@app.command()
-def dev(
-    context: typer.Context,
-    host: Annotated[str, typer.Option("--host", help="Address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to serve on.")] = 3000,
-) -> None:
-    """Serve Dagster's UI and run its daemon, over this forge's storage."""
-    from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.instance import prepare_home
-
-    forge = open_forge(read_settings(context.obj))
-    _check_port(host, port)
-    home = prepare_home(forge)
-    environment = {**os.environ, **_dagster_environment(forge, home)}
-    environment.pop("DAGSTER_MODULE_NAME", None)
-    # Dagster says of its own command that another one supersedes it; users did not choose it.
-    environment.setdefault("PYTHONWARNINGS", "ignore")
-    program = Path(sys.executable).with_name("dagster")
-    command = [str(program), "dev", "-h", host, "-p", str(port), "-w", str(home / "workspace.yaml")]
-    # A dagster.yaml in the working directory would be warned of.
-    os.chdir(home)
-    os.execve(program, command, environment)
-
-
-def _check_port(host: str, port: int) -> None:
-    """Refuse a port that cannot be served on: Dagster would go on without a UI."""
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
-        raise ForgeError(
-            f"cannot be served on: {error.strerror or error}",
-            where=f"{host}:{port}",
-            remedy="choose another with --port",
-        ) from None
-    except OverflowError:
-        raise ForgeError("there is no such port", where=f"{host}:{port}", remedy="choose one up to 65535") from None
-
-
-@app.command()
-def env(context: typer.Context) -> None:
-    """Print the variables with which Dagster's own commands find this forge: eval "$(wvforge env)"."""
-    from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.instance import prepare_home
-
-    forge = open_forge(read_settings(context.obj))
-    values = _dagster_environment(forge, prepare_home(forge))
-    for name, value in {**values, "DAGSTER_MODULE_NAME": "wvforge_dagster.definitions"}.items():
-        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
-
-
-def _dagster_environment(forge: ForgeOnDisk, home: Path) -> dict[str, str]:
-    return {"DAGSTER_HOME": str(home), FORGE_VARIABLE: str(forge.root)}
-
-
-def _assemble_upstream(forge: ForgeOnDisk) -> None:
-    """Assemble the embedded upstream channel, if the forge has one, and say what is new in it."""
-    from wvforge_dagster.orchestration.embedded import assemble_upstream
-
-    if forge.forge.upstream is None:
-        return
-    with interruptible(), UpstreamProgress(err) as progress:
-        report = assemble_upstream(forge, progress.on_event)
-    if report is not None:
-        if report.made:
-            err.print(f"upstream channel: {len(report.made)} packages and sources made, {len(report.kept)} kept")
-        for missing in report.missing:
-            err.print(
-                f"warning: upstream lacks {missing.name} {missing.spec}: {missing.reason}", markup=False, soft_wrap=True
-            )
+app.command()(upstream)
+app.command()(new)
+app.command()(dev)
+app.command()(env)
 
 
 def main() -> None:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.build.amend import Amendment, amend
+from wvforge_dagster.build.child_failure import failure_of
 from wvforge_dagster.build.inspect import (
     RENDERED,
     Environments,
@@ -296,41 +295,3 @@ def _private_copy(request: BuildRequest, folder: Path) -> Path:
         words = " ".join(str(error).split())
         raise BuildFailed(Failure(FailureClass.RENDER, f"{request.recipe}: is not plain YAML: {words}")) from None
     return path
-
-
-def failure_of(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimits, what: str) -> Failure:
-    """Why a child process did not give the answer that it was asked for; `what` it did, with its article."""
-    if answer.get("event") == "failed":
-        if re.search(r"os error 28\b|No space left on device", f"{answer['reason']} {answer['details']}"):
-            reason = f"{what} found the disk full; make room and build again"
-            return Failure(FailureClass.OTHER, reason, details=answer["details"])
-        return _from_answer(answer)
-    if result.timed_out:
-        return Failure(
-            FailureClass.TIMEOUT,
-            f"{what} took longer than its limit of {limits.seconds / 3600:g} hours (limits in forge.yaml)",
-        )
-    if result.out_of_memory:
-        return Failure(
-            FailureClass.MEMORY,
-            f"{what} took more than its limit of {limits.memory / 2**30:g} GiB of memory (limits in forge.yaml)",
-        )
-    if result.disk_full:
-        return Failure(
-            FailureClass.DISK,
-            f"{what} took more than its limit of {limits.disk / 2**30:g} GiB of disk (limits in forge.yaml)",
-        )
-    if result.stuck:
-        reason = (
-            f"{what} is stuck on a pipe that nobody reads or writes: output that is not UTF-8 stops the engine reading it "
-            "(set LC_ALL=C.UTF-8, or pipe it through iconv), and so does a named pipe in $PREFIX"
-        )
-        return Failure(FailureClass.SCRIPT, reason)
-    if result.was_ended:
-        return Failure(FailureClass.INTERRUPTED, f"{what} was interrupted at {time.strftime('%H:%M:%S')}")
-    last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
-    return Failure(FailureClass.OTHER, f"{what}'s process died: {last[0][:300]}", details=result.stderr)
-
-
-def _from_answer(answer: Mapping[str, Any]) -> Failure:
-    return Failure(FailureClass(answer["failure_class"]), answer["reason"], details=answer["details"])

@@ -9,12 +9,12 @@ from wvforge_dagster.build.builder import (
     BuildPlace,
     OnLog,
     TestOutcome,
-    failure_of,
     only_answer,
     outcomes_of,
     run_tests,
     run_worker,
 )
+from wvforge_dagster.build.child_failure import failure_of
 from wvforge_dagster.build.process import ChildResult
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_facts import PackageFacts
