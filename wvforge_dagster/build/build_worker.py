@@ -52,7 +52,8 @@ def main() -> None:
 def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     """The rendered variant that was asked for."""
     recipe = engine.Stage0Recipe.from_file(request["recipe"])
-    config = read_variants([Path(path) for path in request["variants"]], request["platform"])
+    files = [Path(path) for path in request["variants"]]
+    config = read_variants(files, request["platform"], request["architectures"])
     render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
     candidates = recipe.render(config, render_config)
     # An exact pin of a sibling is in the variant too, and its build number may have been raised since.

@@ -30,6 +30,7 @@ from wvforge_dagster.build.inspect import (
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 from wvforge_dagster.build.sandbox import Sandbox, folders_of
 from wvforge_dagster.build.variant_files import own_variant_files
+from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.failure import Failure, FailureClass
@@ -57,6 +58,7 @@ class BuildPlace:
         cache: the engine's package cache, shared by builds (the engine locks it).
         channels: what it solves against, in order of priority.
         variant_files: paths of the forge's variant files.
+        architectures: what forge.yaml declares.
         sandbox: what it runs in; None for no sandbox. What it reads and writes by the other attributes need not be named there.
     """
 
@@ -67,6 +69,7 @@ class BuildPlace:
     platform: str
     limits: ChildLimits
     sandbox: Sandbox | None = None
+    architectures: Architectures = NOTHING_DECLARED
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
             "variant": dict(request.output.variant),
             "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
             "platform": place.platform,
+            "architectures": place.architectures.to_json(),
             "channels": list(place.channels),
             "output_dir": str(package_folder),
             "package_format": "conda",

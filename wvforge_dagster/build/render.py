@@ -53,6 +53,7 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             "engine": importlib.metadata.version("py-rattler-build"),
             "variants": [check_variant_file(root, entry) for entry in forge.variants],
             "platform": forge.platform,
+            "architectures": forge.architectures.to_json(),
         }
     )
     found: dict[str, Recipe | BrokenRecipe] = {}
@@ -77,6 +78,7 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             "root": str(root),
             "variants": [str(root / entry.file) for entry in forge.variants],
             "platform": forge.platform,
+            "architectures": forge.architectures.to_json(),
         }
         for event in _render_all(request, missing):
             if event["event"] == "bad_variants":

@@ -34,7 +34,7 @@ def main() -> None:
     root = Path(request["root"])
     shared = [Path(path) for path in request["variants"]]
     try:
-        config = read_variants(shared, request["platform"])
+        config = read_variants(shared, request["platform"], request["architectures"])
     except Exception as error:
         events.send("bad_variants", reason=plain_words(error))
         return
@@ -47,7 +47,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, SECONDS_PER_RECIPE)
         try:
             recipe = engine.Stage0Recipe.from_file(root / path)
-            variants = config if own is None else _with_own(shared, root / own, request["platform"])
+            variants = config if own is None else _with_own(shared, root / own, request)
             events.send("rendered", path=path, **render(recipe, variants, request["platform"]))
         except UnicodeDecodeError as error:
             events.send("broken", path=path, reason=f"is not UTF-8 (byte {error.start}); save it as UTF-8")
@@ -59,10 +59,10 @@ def main() -> None:
             events.send("broken", path=path, reason=plain_words(error))
 
 
-def _with_own(shared: list[Path], own: Path, platform: str) -> engine.VariantConfig:
+def _with_own(shared: list[Path], own: Path, request: Mapping[str, Any]) -> engine.VariantConfig:
     """The forge's variants as the variant file beside a recipe narrows or extends them."""
     try:
-        config = read_variants([*shared, own], platform)
+        config = read_variants([*shared, own], request["platform"], request["architectures"])
     except Exception as error:
         raise ValueError(f"{own.name}: {plain_words(error)}") from None
     if fault := unequal_zip(config):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import rattler_build as engine
 from rattler_build.jinja_config import JinjaConfig
 from rattler_build.tool_config import PlatformConfig
 
+from wvforge_dagster.core.architectures import Architectures
 from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE
 
 _SELECTOR_NAME = re.compile(
@@ -18,8 +19,11 @@ _SELECTOR_NAME = re.compile(
 )
 
 
-def read_variants(paths: Iterable[Path], platform: str) -> engine.VariantConfig:
-    """Variant files merged in order; the keys of later ones win, and so do their ``zip_keys``.
+def read_variants(
+    paths: Iterable[Path], platform: str, architectures: Mapping[str, Sequence[str]]
+) -> engine.VariantConfig:
+    """Variant files merged in order; the keys of later ones win, and so do their ``zip_keys``. What forge.yaml declares as
+    `architectures` is added to them.
 
     A file in the format of conda-build (``conda_build_config.yaml``, or another with selectors such as ``# [linux]``, as
     conda-forge's pinning is written) is read as such.
@@ -29,7 +33,21 @@ def read_variants(paths: Iterable[Path], platform: str) -> engine.VariantConfig:
     for path in paths:
         read = engine.VariantConfig.from_conda_build_config if _is_legacy(path) else _read_plain
         merged = merged.merge(read(path, jinja))
-    return merged
+    return _with_architectures(merged, Architectures.from_json(architectures))
+
+
+def _with_architectures(config: engine.VariantConfig, declared: Architectures) -> engine.VariantConfig:
+    """The variants with the keys of architectures, zipped to ``cuda_version``. One that a variant file gives stays."""
+    releases = [str(value) for value in config.get_values("cuda_version") or []]
+    if not releases or not declared.lists:
+        return config
+    added = {key: values for key, values in declared.values(releases).items() if key not in config.keys()}
+    groups = [list(group) for group in config.zip_keys or []]
+    mine = next((group for group in groups if "cuda_version" in group), None)
+    if mine is None:
+        groups.append(mine := ["cuda_version"])
+    mine += added
+    return engine.VariantConfig({**config.to_dict(), **added}, zip_keys=groups)
 
 
 def unequal_zip(config: engine.VariantConfig) -> str | None:

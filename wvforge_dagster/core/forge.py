@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 
@@ -52,6 +53,19 @@ def _as_file(value: Any) -> Any:
     if not isinstance(value, (str, Mapping)):
         raise ValueError(f"{value!r} is neither the name of a file nor {{file: NAME, sha256: HEX}}")
     return {"file": value} if isinstance(value, str) else value
+
+
+def _as_architectures(value: Any) -> Architectures:
+    """A list for all CUDA releases, or lists by release; YAML reads ``8.6`` as a number."""
+    if isinstance(value, Architectures):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = {"": value}
+    if not isinstance(value, Mapping) or not all(
+        isinstance(items, Sequence) and not isinstance(items, str) for items in value.values()
+    ):
+        raise ValueError('should be a list such as ["8.0", "9.0+PTX"], or such lists by CUDA release')
+    return Architectures.from_json({str(release): [str(item) for item in items] for release, items in value.items()})
 
 
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
@@ -152,6 +166,15 @@ class Forge(_Settings):
         default=Checks(), description="What the findings of the package checks weigh: error, warning or off, by check."
     )
     network: bool = Field(default=True, description="Whether build scripts may use the network.")
+    architectures: Annotated[Architectures, BeforeValidator(_as_architectures)] = Field(
+        default=NOTHING_DECLARED,
+        description="CUDA architectures that packages carry code for: a list for all CUDA releases, or lists by release.",
+    )
+    gpu_tests: Literal["shown", "required"] = Field(
+        default="shown",
+        alias="gpu-tests",
+        description="Whether packages whose GPU tests have not passed on a GPU may be published.",
+    )
     rebuild: Literal["raise", "refuse"] = Field(
         default="raise",
         description="When inputs changed and the recipe's build number did not: raise the number, or refuse to build.",

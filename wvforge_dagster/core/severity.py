@@ -27,6 +27,7 @@ CHECKS = {
     "contents": "The files are those that the package lists of itself, each with the sha256 that it lists.",
     "libraries": "Each linked library is in the package, in what it requires to run, or on every machine.",
     "pins": "The run requirements hold to the Python and the CUDA release of the variant.",
+    "architectures": "The device code of each library is for the CUDA architectures that forge.yaml declares.",
     "size": "The package is not more than twice or less than half as large as the last one of its variant.",
     "tests": "The recipe has tests, and none of them leaves out pip's own check.",
 }

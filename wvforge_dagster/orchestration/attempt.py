@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,10 +15,12 @@ from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.device_code import DeviceCode
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.findings import CheckResult, blocking, failure_of_checks
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.gate import device_code_of
 from wvforge_dagster.orchestration.isolation import isolation_warning, sandbox_of
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
 from wvforge_dagster.orchestration.staging import bring
@@ -26,7 +28,11 @@ from wvforge_dagster.orchestration.staging import bring
 
 @dataclass
 class Attempt:
-    """One attempt to make a package variant: its folder, its log, and the tests that ran."""
+    """One attempt to make a package variant: its folder, its log, and the tests that ran.
+
+    Attributes:
+        beside: the device code of the forge's packages that it may use, by package and by library.
+    """
 
     forge: ForgeOnDisk
     work: Path
@@ -35,6 +41,7 @@ class Attempt:
     own_channels: list[str]
     package: str
     sandbox: Sandbox | None
+    beside: Mapping[str, Mapping[str, DeviceCode]] = field(default_factory=dict)
     tests: list[tuple[str, TestOutcome]] = field(default_factory=list)
     checks: list[tuple[str, CheckResult]] = field(default_factory=list)
 
@@ -50,6 +57,7 @@ class Attempt:
             platform=self.forge.forge.platform,
             limits=(self.forge.test_limits if for_tests else self.forge.build_limits)(self.package),
             sandbox=self.sandbox,
+            architectures=self.forge.forge.architectures,
         )
 
     def raise_failed(self) -> None:
@@ -102,7 +110,9 @@ def attempt_of(
                 attempt.write("warn", str(warning))
             _create_channels(forge)
             if column:
-                files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]
+                entries = bring(forge, column)
+                files = [(entry.subdir, entry.filename) for entry in entries]
+                attempt.beside = {entry.name: device_code_of(forge, entry) for entry in entries}
                 attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
             yield attempt
     except BuildFailed as error:

@@ -71,7 +71,7 @@ def build_variant(
             passed = not any(outcome.failure for outcome in outcomes)
             if passed:
                 # After the tests, whose environments tell which libraries the run requirements have.
-                checks.append(check_facts(facts, package.file, expected, place))
+                checks.append(check_facts(facts, package.file, expected, place, attempt.beside))
                 attempt.checks += [(expected.output.name, result) for result in checks[-1]]
                 passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
             if not passed:

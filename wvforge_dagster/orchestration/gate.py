@@ -18,6 +18,7 @@ from typing import Any
 
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.artifact import Artifact
+from wvforge_dagster.core.device_code import ARCHITECTURES, DeviceCode, from_seen
 from wvforge_dagster.core.digest import canonical, digest
 from wvforge_dagster.core.findings import CheckResult
 from wvforge_dagster.core.gate import GateRecord
@@ -79,6 +80,16 @@ def findings_of(forge: ForgeOnDisk, package: str, entry: ChannelEntry) -> tuple[
     settings = forge.forge.checks.of(package)
     last = read_records(forge, entry)[-1:]
     return tuple(result for record in last for result in record.results if result.severity(settings) is not None)
+
+
+def device_code_of(forge: ForgeOnDisk, entry: ChannelEntry) -> Mapping[str, DeviceCode]:
+    """The device code in a file in staging, by library, as its last record has it; nothing if there is none."""
+    for record in reversed(read_records(forge, entry)):
+        for result in record.results:
+            if result.name == ARCHITECTURES:
+                with suppress(TypeError, ValueError):
+                    return from_seen(result.seen)
+    return {}
 
 
 def without_records(notes: Iterable[dict[str, Any]]) -> Sequence[dict[str, Any]]:
