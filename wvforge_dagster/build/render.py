@@ -199,13 +199,19 @@ def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | Broke
     if answer["event"] == "broken":
         return BrokenRecipe(path, name_from_path(path), f"{path}: {answer['reason']}")
     about = {key: str(value or "").strip() for key, value in answer["about"].items()}
-    return Recipe(
+    recipe = Recipe(
         path=path,
         name=answer["name"],
         about=About(**about, maintainers=tuple(answer["maintainers"])),
         outputs=tuple(_output(item) for item in answer["outputs"]),
         sha256=sha256,
     )
+    try:
+        for output in recipe.outputs:
+            output.gpu_tests  # noqa: B018 (raises)
+    except ValueError as error:
+        return BrokenRecipe(path, recipe.name, f"{path}: {error}")
+    return recipe
 
 
 def _output(item: Mapping[str, Any]) -> Output:

@@ -13,6 +13,7 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.expected import Shelf, find_expected, make_shelf, unlike
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.gpu import GpuState
 from wvforge_dagster.core.promotion import WAITS, waiting_for_columns
 from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status, state_of_failure
 
@@ -158,6 +159,8 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
         return Status(identity, State.STAGED, "it goes to no publish target", expected)
     if not lacking:
         return Status(identity, State.PUBLISHED, "up to date", expected, holding, goes_to=targets)
+    if evidence.gpu_required and (held := _held_by_gpu(expected)):
+        return Status(identity, State.STAGED, held, expected, holding, held=held)
     with_column = tuple(target for target in lacking if target in evidence.by_column)
     now = [target for target in lacking if target not in with_column]
     goes_to = tuple(target for target in targets if target not in evidence.by_column) if now else ()
@@ -167,6 +170,16 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
     if failure is not None and is_failed_upload(failure, status):
         return replace(status, reason=f"not published: {failure.reason}")
     return status
+
+
+def _held_by_gpu(expected: Iterable[Expected]) -> str:
+    """Why GPU tests keep a package variant from its targets; empty if they do not."""
+    found = {item.gpu for item in expected}
+    if GpuState.FAILED in found:
+        return "its GPU tests failed; forge.yaml wants them passed (gpu-tests: required)"
+    if GpuState.PENDING in found:
+        return "its GPU tests are pending: run wvforge gpu-test on a machine with a GPU"
+    return ""
 
 
 def is_failed_upload(failure: Failure, status: Status) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.failure import Failure
+from wvforge_dagster.core.gpu import GpuRecord
 
 
 class Listed(NamedTuple):
@@ -71,6 +72,8 @@ class Evidence:
         rebuild_on: names of the recorded parts that bind.
         cleared: for each file that is in staging and in no target, by its sha256, the digests of the tests that it passed
             together with every blocking check. What is in a target has passed already.
+        gpu: what came of the GPU tests of files in staging, by their sha256.
+        gpu_required: whether they have to pass before a package is published.
     """
 
     platform: str
@@ -85,3 +88,5 @@ class Evidence:
     rebuild_on: Set[str] = frozenset()
     by_column: Set[str] = frozenset()
     cleared: Mapping[str, Set[str]] = field(default_factory=dict)
+    gpu: Mapping[str, tuple[GpuRecord, ...]] = field(default_factory=dict)
+    gpu_required: bool = False

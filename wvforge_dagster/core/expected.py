@@ -10,6 +10,7 @@ from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import BUILD_SECTIONS, Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
+from wvforge_dagster.core.gpu import GpuState, digest_of_tests, state_of
 from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key, input_digest, input_parts, parts_of_tests
 from wvforge_dagster.core.recipe import Output
 from wvforge_dagster.core.state import Expected, Status
@@ -83,7 +84,8 @@ def find_expected(
         rivals = _rivals(mine, others, evidence, evidence.targets.get(variant.id.package, ()), shelf)
         good = [item for item in rivals if any(_holds(record, value, evidence) for record in item.records)]
         best = max(good, key=lambda item: item.build_number, default=None)
-        found.append(Expected(output, parts, value, tests, best, _passed(best, tests, evidence), last, rivals))
+        gpu = _gpu_state(output, best, files.files, evidence)
+        found.append(Expected(output, parts, value, tests, best, _passed(best, tests, evidence), last, rivals, gpu))
     return tuple(found)
 
 
@@ -183,6 +185,13 @@ def _passed(item: Artifact | None, tests: Mapping[str, Any], evidence: Evidence)
     if cleared is not None and wanted not in cleared:
         return False
     return any(digest(record.tests) == wanted for record in item.records)
+
+
+def _gpu_state(output: Output, best: Artifact | None, files: Mapping[str, str], evidence: Evidence) -> GpuState | None:
+    if not output.gpu_tests:
+        return None
+    records = evidence.gpu.get(best.sha256, ()) if best is not None else ()
+    return state_of(records, digest_of_tests(output.gpu_tests, files))
 
 
 def _bare(name: str) -> str:

@@ -106,7 +106,9 @@ def _read_test(test: Any, where: str) -> GpuTest:
         raise ValueError(f"{where} is no test: {_FORMS}")
     unknown = sorted(str(key) for key in test.keys() - {"script", "python", "requirements", "files"})
     if unknown:
-        raise ValueError(f"{where}.{unknown[0]} is no key of a GPU test, which has script or python, requirements, files")
+        raise ValueError(
+            f"{where}.{unknown[0]} is no key of a GPU test, which has script or python, requirements, files"
+        )
     python = test.get("python") or {}
     imports = python.get("imports") if isinstance(python, Mapping) else None
     found = GpuTest(

@@ -23,7 +23,7 @@ class Column:
 
     Attributes:
         key: its values, such as ``12.8|3.12``; empty in a forge without dimensions.
-        passed: its package variants that are up to date, in dependency order.
+        passed: its package variants that are up to date and held by nothing, in dependency order.
         lacking: the others, except for those that recipes skip.
     """
 
@@ -55,9 +55,13 @@ def column_of(catalog: Catalog, statuses: Mapping[VariantId, Status], key: str) 
     ]
     return Column(
         key,
-        tuple(status for status in members if status.state in UP_TO_DATE),
-        tuple(status for status in members if status.state not in UP_TO_DATE and status.state is not State.SKIPPED),
+        tuple(status for status in members if _has_passed(status)),
+        tuple(status for status in members if not _has_passed(status) and status.state is not State.SKIPPED),
     )
+
+
+def _has_passed(status: Status) -> bool:
+    return status.state in UP_TO_DATE and not status.held
 
 
 def waiting_for_columns(catalog: Catalog, statuses: Mapping[VariantId, Status]) -> dict[VariantId, Status]:

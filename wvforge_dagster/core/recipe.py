@@ -8,6 +8,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.gpu import GpuTest, read_gpu_tests
+
+OWN_KEY = "wvforge"
+"""What a recipe says to this project is below ``extra`` under this key."""
 
 SECTIONS = ("build", "host", "run", "test")
 
@@ -68,6 +72,11 @@ class Output:
     def binding_digest(self) -> str:
         """Digest of `binding`."""
         return digest(self.binding)
+
+    @cached_property
+    def gpu_tests(self) -> tuple[GpuTest, ...]:
+        """What it asks for in ``extra: wvforge: gpu-tests``. Raises ValueError if that cannot be read."""
+        return read_gpu_tests((self.rendered.get("extra") or {}).get(OWN_KEY))
 
     def requires(self, *sections: str) -> frozenset[str]:
         """Names of the packages that these sections require; all sections if none is given."""

@@ -6,6 +6,7 @@ import dagster as dg
 
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule, promote_job
 from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
 
@@ -16,6 +17,7 @@ def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
     schedule = nightly_schedule(forge, nightly)
     return dg.Definitions(
         assets=forge_assets(forge),
+        asset_checks=gpu_checks(forge),
         jobs=[
             *column_jobs(forge),
             everything_job(forge),

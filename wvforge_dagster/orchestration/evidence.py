@@ -26,6 +26,7 @@ from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import cleared_files
+from wvforge_dagster.orchestration.gpu_records import gpu_records
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
@@ -61,6 +62,8 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
         commits=known_commits(forge),
         recorded=recorded_parts(isolation_name(forge)),
         rebuild_on=frozenset(forge.forge.rebuild_on),
+        gpu=gpu_records(forge, staged),
+        gpu_required=forge.forge.gpu_tests == "required",
         cleared=cleared_files(forge, staged, (entry for entries in listings.values() for entry in entries)),
     )
 

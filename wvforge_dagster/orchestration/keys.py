@@ -6,6 +6,7 @@ import dagster as dg
 
 BUILD = "build"
 UPLOAD = "upload"
+GPU = "gpu"
 
 
 def package_key(name: str) -> dg.AssetKey:

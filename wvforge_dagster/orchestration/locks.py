@@ -55,6 +55,13 @@ def whole_machine(forge: ForgeOnDisk) -> Iterator[None]:
 
 
 @contextmanager
+def gpu_lock(forge: ForgeOnDisk) -> Iterator[None]:
+    """Hold this while a GPU is used: GPU tests take turns, whoever started them."""
+    with _exclusive(forge.output / "locks" / "gpu"):
+        yield
+
+
+@contextmanager
 def asking(forge: ForgeOnDisk, label: str) -> Iterator[None]:
     """Hold this while a channel is asked and its answer kept, so that an older answer never replaces a newer one."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in label)

@@ -3,3 +3,4 @@
 BUILD_POOL = "build"
 HEAVY_POOL = "heavy"
 UPLOAD_POOL = "upload"
+GPU_POOL = "gpu"

@@ -21,6 +21,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
+from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
@@ -57,7 +58,7 @@ def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str],
     logging.disable(logging.CRITICAL)
     try:
         forge = open_forge(read_settings(root))
-        repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
+        repository = dg.Definitions(assets=forge_assets(forge), asset_checks=gpu_checks(forge)).get_repository_def()
         _open.append(_Open(forge, repository, open_quiet_instance(forge, ref)))
     except Exception as error:  # a pool whose initializer raises says only that it is broken
         _open.append(f"{type(error).__name__}: {error}".splitlines()[0])
