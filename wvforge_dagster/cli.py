@@ -15,6 +15,7 @@ from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.dagster_commands import dev, env
+from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.new_command import new
 from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
@@ -114,7 +115,7 @@ def status(
     from wvforge_dagster.orchestration.evidence import derive_statuses, unreadable_targets
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.refreshing import refresh_everything
-    from wvforge_dagster.orchestration.show import counts, markdown, rows
+    from wvforge_dagster.orchestration.show import counts, gpu_counts, markdown, rows
 
     forge = open_forge(read_settings(context.obj))
     if ask:
@@ -129,6 +130,7 @@ def status(
     else:
         print_table(statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
+        show_lines(filter(None, [gpu_counts(statuses)]))
         if not statuses:
             err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)
 
@@ -177,6 +179,9 @@ def rebuild_check(
                 out.print(line, markup=False, soft_wrap=True)
     if not equal:
         raise typer.Exit(1)
+
+
+app.command("gpu-test")(gpu_test)
 
 
 @app.command()

@@ -52,11 +52,12 @@ def show_warnings(faults: Iterable[object]) -> None:
 def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
     from wvforge_dagster.orchestration.failures import read_failures
-    from wvforge_dagster.orchestration.show import counts
+    from wvforge_dagster.orchestration.show import counts, gpu_counts
 
     show_warnings(outcome.warnings)
     print_table(outcome.statuses.values())
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
+    show_lines(filter(None, [gpu_counts(outcome.statuses)]))
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
     targets = ", ".join(f"{channel.label} ({channel.url})" for channel in at_once)
     if targets and any(status.state is State.PUBLISHED for status in outcome.statuses.values()):

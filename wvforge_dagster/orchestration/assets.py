@@ -136,7 +136,12 @@ def _upload_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
         if not published.artifacts:
             return
         if not published.entries and forge.targets_of(package.name):
-            context.log.info(f"{identity} goes out with its column, by the job promote")
+            words = (
+                f"is not published: {published.held}"
+                if published.held
+                else "goes out with its column, by the job promote"
+            )
+            context.log.info(f"{identity} {words}")
             return
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)

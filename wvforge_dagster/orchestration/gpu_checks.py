@@ -1,4 +1,4 @@
-"""The asset check ``gpu`` of a package whose recipe has GPU tests: it runs after the build, in a pool of its own, on what is staged.
+"""The asset check ``gpu`` of a package whose recipe has GPU tests: it runs after the build, in its own pool, on what is staged.
 
 Without a GPU it is pending, which Dagster shows as a warning: it never passes for having passed.
 """

@@ -25,12 +25,14 @@ class Published:
     """What each target holds of a package variant, as read back from its repodata.
 
     Attributes:
+        held: why it goes to no target now; empty if nothing holds it.
         documents: the SBOM and the statement of each package, by its sha256 and by ending.
     """
 
     artifacts: tuple[Artifact, ...]
     entries: tuple[tuple[str, tuple[ChannelEntry, ...]], ...]
     documents: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, hash=False)
+    held: str = ""
 
 
 def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
@@ -55,6 +57,8 @@ def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
+    if status.held:
+        return Published(status.artifacts, (), held=status.held)
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
     targets = forge.targets_at_once(identity.package)

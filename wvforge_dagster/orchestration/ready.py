@@ -49,6 +49,8 @@ def ready_variant(forge: ForgeOnDisk, status: Status, targets: Sequence[Channel]
     Raises:
         ForgeError: if they cannot be had, were changed after they were staged, or do not pass.
     """
+    if status.held:
+        raise ForgeError(f"is not published: {status.held}", where=str(status.id))
     staged = bring(forge, status.artifacts)
     _ask_the_gate(forge, status, staged, targets)
     return _measured(forge, staged, status.artifacts)
@@ -67,6 +69,8 @@ def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact, stat
     package = forge.catalog.provider.get(entry.name, entry.name)
     wanted = [item for item in (status.expected if status else ()) if item.found and item.found.sha256 == entry.sha256]
     passed = all(is_cleared(forge, package, entry, item) for item in wanted)
+    if status is not None and status.held and wanted:
+        raise ForgeError(f"is not published: {status.held}", where=str(status.id))
     if not passed or not passed_tests(forge, package, entry):
         raise ForgeError(
             "nothing shows that this very file passed its tests and checks",

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from wvforge_dagster.core.catalog import Catalog, VariantId
-from wvforge_dagster.core.state import State, Status
+from wvforge_dagster.core.gpu import GpuState
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 
 
 class Row(TypedDict):
@@ -15,7 +16,8 @@ class Row(TypedDict):
 
     `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
     package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
-    targets that list exactly this file, joined by a blank, or ``staging``.
+    targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the state of its GPU tests (``pending``,
+    ``passed``, ``failed``), null where the recipe has none.
     """
 
     package: str
@@ -25,6 +27,7 @@ class Row(TypedDict):
     filename: str | None
     sha256: str | None
     channel: str | None
+    gpu: str | None
 
 
 def rows(statuses: Iterable[Status]) -> list[Row]:
@@ -42,6 +45,7 @@ def _row(status: Status) -> Row:
         filename=" ".join(artifact.filename for artifact in artifacts) or None,
         sha256=" ".join(artifact.sha256 for artifact in artifacts) or None,
         channel=(" ".join(status.channels) or "staging") if artifacts else None,
+        gpu=status.gpu.value if status.gpu else None,
     )
 
 
@@ -58,6 +62,13 @@ def counts(statuses: Mapping[VariantId, Status]) -> str:
     """``5 published, 1 failed``: how many package variants are in each state."""
     found = Counter(status.state for status in statuses.values())
     return ", ".join(f"{found[state]} {state}" for state in State if found[state]) or "no packages"
+
+
+def gpu_counts(statuses: Mapping[VariantId, Status]) -> str:
+    """``GPU tests: 3 pending, 1 failed``; empty if all have passed that there are."""
+    found = Counter(status.gpu for status in statuses.values() if status.state in UP_TO_DATE)
+    parts = [f"{found[state]} {state}" for state in (GpuState.PENDING, GpuState.FAILED) if found[state]]
+    return f"GPU tests: {', '.join(parts)} (wvforge gpu-test, on a machine with a GPU)" if parts else ""
 
 
 def graph_lines(catalog: Catalog) -> list[str]:
