@@ -95,7 +95,12 @@ def main() -> None:
         shutil.copytree(forge.recipe_path(name).parent, folder)
         tests = [asdict(test) for expected in status.expected for test in expected.output.gpu_tests]
         there = PLACE / "tests"
-        request = {"prefix": f"{PLACE}/env", "folder": f"{there}/work-{name}", "files": f"{there}/{name}", "tests": tests}
+        request = {
+            "prefix": f"{PLACE}/env",
+            "folder": f"{there}/work-{name}",
+            "files": f"{there}/{name}",
+            "tests": tests,
+        }
         (target / "tests" / f"{name}.json").write_text(json.dumps(request))
     (target / "run").write_text(RUN.format(place=PLACE))
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -21,9 +21,6 @@ from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="wvforge",

@@ -20,7 +20,7 @@ from orchestration.payloads import payload
 from orchestration.upstream import Upstream
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
-KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
+KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel", "gpu"]
 
 
 def run(forge: SmallForge, *words: str, named: bool = True) -> subprocess.CompletedProcess[str]:

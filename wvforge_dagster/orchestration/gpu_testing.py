@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.builder import failure_of, run_worker
+from wvforge_dagster.build.builder import run_worker
+from wvforge_dagster.build.child_failure import failure_of
 from wvforge_dagster.build.gpu_tests import Gpu, find_gpu
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.catalog import VariantId
