@@ -28,6 +28,7 @@ def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None
         filename="a-1.0-h_0.conda",
         sha256=statuses[0].artifacts[0].sha256,
         channel=TARGET,
+        gpu=None,
     )
     staged, missing = by_state["staged"], by_state["missing"]
     assert (staged["partition"], staged["channel"]) == ("3.12", "staging")
