@@ -84,7 +84,7 @@ def _not_there(
             if status.state not in UP_TO_DATE:
                 if identity not in held and target.publish == "at-once":
                     yield Discrepancy(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
-            elif channel.label not in status.with_column:
+            elif channel.label not in status.with_column and not status.held:
                 for artifact in status.artifacts:
                     if (artifact.subdir, artifact.filename) not in there:
                         yield Discrepancy(where, f"{artifact.filename} is expected there", BUILD)
