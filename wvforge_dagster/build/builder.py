@@ -266,7 +266,7 @@ def copy_recipe_folder(source: Path, target: Path) -> None:
 def _local_sources(request: BuildRequest) -> tuple[Path, ...]:
     """The files and folders of this machine that the recipe's sources name."""
     places = []
-    for source in request.output.rendered.get("source") or []:
+    for source in request.output.sources:
         named = source.get("path") or source.get("git") or source.get("url") or ""
         for place in [named] if isinstance(named, str) else named:
             if "://" not in place:

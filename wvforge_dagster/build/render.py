@@ -216,6 +216,9 @@ def _output(item: Mapping[str, Any]) -> Output:
         for entries in test["requirements"].values()
         for entry in entries
     ]
+    for cache in rendered.get("staging_caches") or []:
+        for name, entries in (cache.get("requirements") or {}).items():
+            sections.setdefault(f"staging {name}", []).extend(entries if isinstance(entries, list) else ())
     return Output(
         name=item["name"],
         version=item["version"],

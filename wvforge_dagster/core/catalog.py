@@ -14,9 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from wvforge_dagster.core.circles import find_circles
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
-from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
-
-BUILD_SECTIONS = ("build", "host")
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,19 @@ class Catalog:
             for plain, names in twins.items()
             for position, name in enumerate(names)
         }
+
+    def sharing(self, identity: VariantId) -> tuple[VariantId, ...]:
+        """The other partitions of a package that have an output in common with this one, in order: one that uses fewer keys
+        than its siblings is built once, by whichever comes first."""
+        mine = {(output.name, output.variant) for output in self.variants[identity].outputs}
+        if len(mine) < 2:
+            return ()
+        others = (VariantId(identity.package, key) for key in self.packages[identity.package].dimensions.keys())
+        return tuple(
+            other
+            for other in others
+            if other != identity and any((o.name, o.variant) in mine for o in self.variants[other].outputs)
+        )
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""
@@ -225,7 +236,9 @@ def _variants(
             yield PackageVariant(identity, (), None)
             continue
         column = package.dimensions.split(key)
-        mine = [output for output in package.recipe.outputs if matches(dimension_values(output.variant), column)]
+        mine = [
+            output for output in _each_once(package.recipe.outputs) if matches(dimension_values(output.variant), column)
+        ]
         taken = _in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
@@ -267,6 +280,15 @@ def _with_what_comes_along(
 def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
     """The partitions of another package that a package in `column` uses: those that agree with it."""
     return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
+
+
+def _each_once(outputs: Iterable[Output]) -> Iterable[Output]:
+    """The engine renders an output that uses fewer keys than its siblings once for each variant of theirs."""
+    seen: list[Output] = []
+    for output in outputs:
+        if not any((output.name, output.variant, output.rendered) == (o.name, o.variant, o.rendered) for o in seen):
+            seen.append(output)
+            yield output
 
 
 def _in_order(outputs: list[Output]) -> list[Output]:

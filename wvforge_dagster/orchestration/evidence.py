@@ -75,7 +75,7 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
     path = forge.root / package.path
     sources: dict[str, str] = {}
     for output in package.recipe.outputs if package.recipe else ():
-        for source in output.rendered.get("source") or []:
+        for source in output.sources:
             if "path" in source and source["path"] not in sources:
                 sources[source["path"]] = digest_tree(path.parent / source["path"])
     without = (path.name, *OWN_VARIANT_FILES)

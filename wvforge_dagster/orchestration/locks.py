@@ -20,6 +20,19 @@ def variant_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
 
 
 @contextmanager
+def shared_outputs(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
+    """Hold this while a package variant is made that has an output in common with other partitions: they take turns.
+
+    Taken after `variant_lock`, and never by two that wait for one another: all of them belong to one package.
+    """
+    if not forge.catalog.sharing(identity):
+        yield
+        return
+    with _exclusive(_path(forge, identity).with_name("shared")):
+        yield
+
+
+@contextmanager
 def upload_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
     """Hold this while a package variant is uploaded: one upload of it at a time. It does not count as being built."""
     with _exclusive(_path(forge, identity).with_suffix(".upload")):

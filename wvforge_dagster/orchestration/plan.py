@@ -120,11 +120,13 @@ def make_plan(
             blocked = status.state is State.BLOCKED
             reasons[identity] = f"was blocked: {status.reason}" if blocked else status.reason
     waits_for = {
-        identity: frozenset(
-            other
-            for other in (*catalog.variants[identity].builds_against, *catalog.variants[identity].runs_with)
-            if other in reasons
-        )
-        for identity in reasons
+        identity: frozenset(other for other in _before(catalog, identity) if other in reasons) for identity in reasons
     }
     return Plan(waits_for, reasons, frozenset(given_up), selected)
+
+
+def _before(catalog: Catalog, identity: VariantId) -> Iterable[VariantId]:
+    """What a package variant has to wait for: what it needs, and the partitions before it that share an output with it."""
+    yield from catalog.variants[identity].builds_against
+    yield from catalog.variants[identity].runs_with
+    yield from (other for other in catalog.sharing(identity) if other < identity)

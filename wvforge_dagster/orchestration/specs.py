@@ -11,18 +11,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
-from wvforge_dagster.core.recipe import Output, Requirement
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, Output, Requirement
 
 Section = tuple[str, tuple[str, ...]]
 """An environment's name, and its match specs."""
 
 
 def environments_before_a_build(variant: PackageVariant) -> tuple[Section, ...]:
-    """Each environment that requires something: ``build``, ``host``, and ``run``, where there are tests."""
+    """Each environment that requires something: ``build``, ``host``, those of staging outputs, and ``run``, where there are
+    tests."""
     found: dict[Section, None] = {}
     siblings = {output.name for output in variant.outputs}
     for output in variant.outputs:
-        for section in ("build", "host", "run"):
+        for section in (*BUILD_SECTIONS, "run"):
             if section == "run" and not output.rendered.get("tests"):
                 continue
             specs = (_spec(output, item) for item in output.requirements.get(section, ()) if item.name not in siblings)
