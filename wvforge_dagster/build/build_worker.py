@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import rattler_build as engine
-from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
-from wvforge_dagster.build.variant_config import read_variants
+from wvforge_dagster.build.variant_config import native, read_variants
 
 
 def main() -> None:
@@ -53,7 +52,7 @@ def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     """The rendered variant that was asked for."""
     recipe = engine.Stage0Recipe.from_file(request["recipe"])
     config = read_variants([Path(path) for path in request["variants"]], request["platform"])
-    render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
+    render_config = engine.RenderConfig(platform=native(request["platform"]))
     candidates = recipe.render(config, render_config)
     # An exact pin of a sibling is in the variant too, and its build number may have been raised since.
     passed_over = {"target_platform", *(rendered.recipe.package.name for rendered in candidates)}

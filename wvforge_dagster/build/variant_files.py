@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
         if not isinstance(values, list) and key not in _NOT_LISTS and path.name != LEGACY_VARIANT_FILE:
             shown = "a mapping" if isinstance(values, Mapping) else repr(values)
             raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
+        if isinstance(values, list):
+            _check_values(path, str(key), values)
+    _refuse_twins(data or {}, path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if entry.sha256 is not None and found != entry.sha256:
         raise ForgeError(
@@ -35,6 +39,28 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
             remedy=f"restore it, or write that into {CONFIG_NAME}: variants",
         )
     return found
+
+
+def _check_values(path: Path, key: str, values: list[object]) -> None:
+    if key in _NOT_LISTS:
+        return
+    if key == "zip_keys":
+        if not all(isinstance(value, list) for value in values):
+            shown = ", ".join(map(str, values))
+            raise ForgeError("should be a list of lists", where=f"{path}: {key}", remedy=f"write {key}: [[{shown}]]")
+        return
+    if any(isinstance(value, (list, Mapping)) for value in values):
+        what = "mapping" if any(isinstance(value, Mapping) for value in values) else "list"
+        raise ForgeError(f"holds a {what}", where=f"{path}: {key}", remedy="its values are single ones")
+
+
+def _refuse_twins(data: Mapping[str, object], path: Path) -> None:
+    """The engine spells keys with underscores, and of two that become one it takes the last without a word."""
+    spelled: dict[str, str] = {}
+    for key in map(str, data):
+        twin = spelled.setdefault(re.sub("[-.]", "_", key), key)
+        if twin != key:
+            raise ForgeError(f"{twin} and {key} are one key", where=str(path), remedy="keep one")
 
 
 def own_variant_files(recipe: Path) -> tuple[Path, ...]:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
 from wvforge_dagster.core.circles import find_circles
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
+from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
 from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
 
 
@@ -22,10 +24,12 @@ class Package:
     """A recipe in its forge.
 
     Attributes:
+        name: with its platform, where that is not the first one (`core.platforms`).
         fault: why it cannot be built, in one line; None if it can.
         dimensions: the columns that it is partitioned by.
         needs: for each other package that it needs, the requirement sections that name it.
         level: distance from the packages without local dependencies.
+        platform: what it is built on; a noarch package is built on the first one.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Package:
     dimensions: Dimensions
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     level: int = 0
+    platform: str = "linux-64"
 
     @property
     def needed_names(self) -> tuple[str, ...]:
@@ -75,12 +80,29 @@ class PackageVariant:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that follows from a forge's rendered recipes, in dependency order."""
+    """Everything that follows from a forge's rendered recipes, in dependency order.
+
+    Attributes:
+        provider: the package that makes each output, by the output's name, both with a further platform.
+        platforms: those of the forge, in order.
+    """
 
     dimensions: Dimensions
     packages: Mapping[str, Package]
     variants: Mapping[VariantId, PackageVariant]
     provider: Mapping[str, str]
+    platforms: tuple[str, ...] = ("linux-64",)
+
+    def owner(self, output: str, subdir: str) -> str | None:
+        """The package whose output a file of this name in a channel's platform folder is; None if none has such an output."""
+        return self.provider.get(package_name(output, subdir, self.platforms[0]))
+
+    def identity_of(self, package: str, partition: str, subdir: str) -> VariantId:
+        """The package variant that a file is of which says so itself, and lies in a channel's platform folder.
+
+        The folder counts, not the package's word: another platform may have been the forge's first when it was built.
+        """
+        return VariantId(package_name(plain_name(package), subdir, self.platforms[0]), partition)
 
     @cached_property
     def identifiers(self) -> Mapping[str, str]:
@@ -115,13 +137,27 @@ class Catalog:
         return tuple(tuple(sorted(found[level])) for level in sorted(found))
 
 
-def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions) -> Catalog:
+def make_catalog(
+    recipes: Iterable[Recipe | BrokenRecipe],
+    dimensions: Dimensions,
+    platforms: tuple[str, ...] = ("linux-64",),
+    further: Mapping[str, Iterable[Recipe | BrokenRecipe]] = MappingProxyType({}),
+) -> Catalog:
     """Bring the recipes of a forge together.
+
+    Args:
+        recipes: as rendered for the first platform.
+        platforms: those of the forge, in order.
+        further: the recipes as rendered for each of the others.
 
     Recipes that share a package name, depend on themselves or on one another in a circle become packages with a
     fault that names every file; they take no other package along.
     """
-    packages, provider = _packages(recipes, dimensions)
+    packages, provider = _packages(recipes, dimensions, platforms[0])
+    for platform in platforms[1:]:
+        more, provided = _packages_of_further(further[platform], dimensions, platform, packages, provider)
+        packages |= more
+        provider |= provided
     needs = {name: _needs(package, provider) for name, package in packages.items()}
     faults = _self_dependencies(packages) | _cycles(packages, needs)
     graph = {
@@ -140,6 +176,7 @@ def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimension
             dimensions=packages[name].dimensions,
             needs=tuple((other, needs[name][other]) for other in sorted(graph[name])),
             level=levels[name],
+            platform=packages[name].platform,
         )
         for name in ordered
     }
@@ -147,11 +184,31 @@ def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimension
     for name in ordered:
         for variant in _variants(final[name], final, provider):
             variants[variant.id] = _with_what_comes_along(variant, final, variants)
-    return Catalog(dimensions=dimensions, packages=final, variants=variants, provider=provider)
+    return Catalog(dimensions, final, variants, provider, platforms)
+
+
+def _packages_of_further(
+    recipes: Iterable[Recipe | BrokenRecipe],
+    dimensions: Dimensions,
+    platform: str,
+    at_home: Mapping[str, Package],
+    provider: Mapping[str, str],
+) -> tuple[dict[str, Package], dict[str, str]]:
+    """`_packages` of a further platform, named with it. What is noarch at home is provided from there."""
+    known = {package.path: package.recipe for package in at_home.values() if package.recipe and "/" not in package.name}
+    packages, provided = _packages(of_further_platform(recipes, known), dimensions, platform)
+    for name, owner in provider.items():
+        recipe = at_home[owner].recipe
+        if "/" not in name and (recipe is None or any(o.noarch for o in recipe.outputs if o.name == name)):
+            provided.setdefault(name, "")
+    return (
+        {f"{platform}/{name}": replace(package, name=f"{platform}/{name}") for name, package in packages.items()},
+        {f"{platform}/{name}": f"{platform}/{owner}" if owner else provider[name] for name, owner in provided.items()},
+    )
 
 
 def _packages(
-    recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions
+    recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions, platform: str
 ) -> tuple[dict[str, Package], dict[str, str]]:
     """Packages by name, and the package that provides each output name."""
     claims: dict[str, list[Recipe | BrokenRecipe]] = defaultdict(list)
@@ -171,13 +228,17 @@ def _packages(
             fault = (
                 f"{' and '.join(rivals)}: these recipes make packages of one name, {recipe.name}; rename all but one"
             )
-            packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions())
+            packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions(), platform=platform)
         elif isinstance(recipe, BrokenRecipe):
-            packages[recipe.name] = Package(recipe.name, recipe.path, None, recipe.reason, Dimensions())
+            packages[recipe.name] = Package(
+                recipe.name, recipe.path, None, recipe.reason, Dimensions(), platform=platform
+            )
         else:
             same = _same_files(recipe)
             used = {name for output in recipe.outputs for name in dimension_values(output.variant)}
-            packages[recipe.name] = Package(recipe.name, recipe.path, recipe, same, dimensions.only(used))
+            packages[recipe.name] = Package(
+                recipe.name, recipe.path, recipe, same, dimensions.only(used), platform=platform
+            )
         provider.update(dict.fromkeys(names, recipe.name))
     return packages, provider
 
@@ -202,7 +263,7 @@ def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str
     for output in package.recipe.outputs if package.recipe else ():
         for section, requirements in output.requirements.items():
             for requirement in requirements:
-                other = provider.get(requirement.name)
+                other = provider.get(beside(package.name, requirement.name))
                 if other is not None and other != package.name:
                     found[other][section] = None
     return {other: tuple(sections) for other, sections in found.items()}
@@ -247,7 +308,7 @@ def _variants(
         for output in taken:
             for section, requirements in output.requirements.items():
                 for requirement in requirements:
-                    other = provider.get(requirement.name)
+                    other = provider.get(beside(package.name, requirement.name))
                     if other is None or other == package.name or other not in needed:
                         continue
                     for other_key in columns_needed(packages[other].dimensions, column):

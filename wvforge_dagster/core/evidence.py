@@ -59,6 +59,7 @@ class Evidence:
     """Everything that states are derived from.
 
     Attributes:
+        machine: the platform that is built on here.
         files: by package name.
         artifacts: every package file that says how it was made, in staging or in a target, each once.
         published: what each publish target (by its label) lists.
@@ -73,7 +74,7 @@ class Evidence:
             together with every blocking check. What is in a target has passed already.
     """
 
-    platform: str
+    machine: str
     files: Mapping[str, RecipeFiles]
     artifacts: tuple[Artifact, ...]
     published: Mapping[str, Set[Listed]]

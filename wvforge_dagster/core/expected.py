@@ -32,14 +32,14 @@ class Shelf:
     sha256: Mapping[str, Mapping[str, str]] = field(hash=False)
 
 
-def make_shelf(evidence: Evidence) -> Shelf:
+def make_shelf(evidence: Evidence, catalog: Catalog) -> Shelf:
     of_output: dict[tuple[str, str, str], list[Artifact]] = {}
     of_name: dict[tuple[str, str], list[Artifact]] = {}
     for artifact in evidence.artifacts:
         if artifact.record is not None:
-            key = (artifact.record.package, artifact.record.partition, artifact.name)
-            of_output.setdefault(key, []).append(artifact)
-            of_name.setdefault((artifact.record.package, artifact.name), []).append(artifact)
+            identity = catalog.identity_of(artifact.record.package, artifact.record.partition, artifact.subdir)
+            of_output.setdefault((identity.package, identity.partition, artifact.name), []).append(artifact)
+            of_name.setdefault((identity.package, artifact.name), []).append(artifact)
     highest: dict[str, dict[str, int]] = {}
     for label, files in evidence.published.items():
         numbers = highest.setdefault(label, {})
@@ -85,7 +85,7 @@ def find_expected(
             files=files.files,
             sources={**files.sources, **commits_of(output, evidence, last)},
             local_packages=local,
-            platform=evidence.platform,
+            platform=catalog.packages[variant.id.package].platform,
         )
         value = input_digest(parts, recipe_digest=output.binding_digest)
         siblings[output.name] = f"{output.version} inputs:{value}"

@@ -54,8 +54,8 @@ def held_locks(forge: ForgeOnDisk) -> frozenset[VariantId]:
     """The package variants that are being built now, here or elsewhere."""
     names = {partition_folder(identity.partition): identity.partition for identity in forge.catalog.variants}
     return frozenset(
-        VariantId(path.parent.name, names.get(path.stem, ""))
-        for path in (forge.output / "locks").glob("*/*.lock")
+        VariantId(path.parent.relative_to(forge.output / "locks").as_posix(), names.get(path.stem, ""))
+        for path in (forge.output / "locks").glob("**/*.lock")
         if _is_held(path)
     )
 

@@ -47,6 +47,7 @@ def make_variant(
         MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
     """
     variant = forge.catalog.variants[identity]
+    _refuse_elsewhere(forge, identity)
     with variant_lock(forge, identity), shared_outputs(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
@@ -89,6 +90,7 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         MakeFailed: if a test fails, or there is nothing to test.
     """
     variant = forge.catalog.variants[identity]
+    _refuse_elsewhere(forge, identity)
     with variant_lock(forge, identity):
         statuses = derive_statuses(forge, mine=identity)
         status = statuses[identity]
@@ -159,6 +161,13 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
     if stuck or unfinished:
         others = "; ".join(f"{other} is {statuses[other].state}" for other in (*stuck, *unfinished))
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
+
+
+def _refuse_elsewhere(forge: ForgeOnDisk, identity: VariantId) -> None:
+    """What cannot be built on this machine is never attempted."""
+    why = forge.not_built_here(identity.package)
+    if why is not None:
+        raise MakeFailed(Failure(FailureClass.OTHER, f"{identity} {why}"))
 
 
 def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:

@@ -19,7 +19,7 @@ def build_number(forge: ForgeOnDisk, variant: PackageVariant, wanted_outputs: tu
     """
     outputs = [expected.output for expected in wanted_outputs]
     filenames = known_filenames(forge) | filenames_of(
-        forge.upstream_channels, forge.forge.platform, [output.name for output in outputs]
+        forge.upstream_channels, forge.platform_of(variant.id.package), [output.name for output in outputs]
     )
     taken = [
         number

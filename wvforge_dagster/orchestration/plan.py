@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from wvforge_dagster.core.catalog import Catalog, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.state import State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, State, Status
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 PASSING = frozenset(
     {FailureClass.FETCH, FailureClass.SOLVE, FailureClass.UPLOAD, FailureClass.INTERRUPTED, FailureClass.OTHER}
@@ -80,6 +81,18 @@ def _in_columns(catalog: Catalog, identity: VariantId, wanted: Mapping[str, tupl
     return all(not wanted[name] or value in wanted[name] for name, value in values.items())
 
 
+def refuse_elsewhere(forge: ForgeOnDisk, packages: Iterable[str]) -> None:
+    """Refuse to build packages that a user names and that are built on another machine.
+
+    Raises:
+        ForgeError: naming the first.
+    """
+    for name in packages:
+        why = forge.not_built_here(forge.catalog.provider[name])
+        if why is not None:
+            raise ForgeError(f"{name} {why}", remedy="build it there; wvforge explain shows what it is to be made from")
+
+
 def make_plan(
     catalog: Catalog,
     statuses: Mapping[VariantId, Status],
@@ -104,7 +117,7 @@ def make_plan(
     for identity in selected:
         status = statuses[identity]
         failure = failures.get(identity)
-        if status.state is State.SKIPPED or catalog.packages[identity.package].fault is not None or identity in tried:
+        if status.state in NOT_MADE_HERE or catalog.packages[identity.package].fault is not None or identity in tried:
             continue
         if force and identity in force:
             reasons[identity] = force[identity]

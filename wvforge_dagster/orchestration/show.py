@@ -13,13 +13,14 @@ from wvforge_dagster.core.state import State, Status
 class Row(TypedDict):
     """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
 
-    `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
-    package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
-    targets that list exactly this file, joined by a blank, or ``staging``.
+    `partition` is null for a package without variants. `platform` is the one that it is built on. `filename`, `sha256` and
+    `channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel`
+    holds the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``.
     """
 
     package: str
     partition: str | None
+    platform: str
     state: str
     reason: str
     filename: str | None
@@ -27,16 +28,21 @@ class Row(TypedDict):
     channel: str | None
 
 
-def rows(statuses: Iterable[Status]) -> list[Row]:
-    """The rows of these statuses, in their order."""
-    return [_row(status) for status in statuses]
+def rows(statuses: Iterable[Status], home: str = "linux-64") -> list[Row]:
+    """The rows of these statuses, in their order.
+
+    Args:
+        home: the forge's first platform.
+    """
+    return [_row(status, home) for status in statuses]
 
 
-def _row(status: Status) -> Row:
+def _row(status: Status, home: str) -> Row:
     artifacts = status.artifacts
     return Row(
         package=status.id.package,
         partition=status.id.partition or None,
+        platform=status.id.package.rpartition("/")[0] or home,
         state=status.state.value,
         reason=status.reason,
         filename=" ".join(artifact.filename for artifact in artifacts) or None,
@@ -60,8 +66,12 @@ def counts(statuses: Mapping[VariantId, Status]) -> str:
     return ", ".join(f"{found[state]} {state}" for state in State if found[state]) or "no packages"
 
 
-def graph_lines(catalog: Catalog) -> list[str]:
-    """The levels of a forge, and what each package needs."""
+def graph_lines(catalog: Catalog, machine: str = "linux-64") -> list[str]:
+    """The levels of a forge, and what each package needs.
+
+    Args:
+        machine: the platform that is built on here.
+    """
     lines = []
     for level, names in enumerate(catalog.levels()):
         lines.append(f"level {level}")
@@ -69,8 +79,9 @@ def graph_lines(catalog: Catalog) -> list[str]:
             package = catalog.packages[name]
             needs = ", ".join(f"{other} ({'/'.join(sections)})" for other, sections in package.needs)
             columns = " x ".join(f"{len(values)} {dimension}" for dimension, values in package.dimensions.values)
+            where = f"  ({package.platform}: elsewhere)" if package.platform != machine else ""
             fault = f"  FAULT {package.fault}" if package.fault else ""
             lines.append(
-                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault
+                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + where + fault
             )
     return lines
