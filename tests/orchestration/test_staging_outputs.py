@@ -6,6 +6,7 @@ import pytest
 from small_forge import SmallForge
 
 from orchestration.making import make, publish, published
+from wvforge_dagster.build.inspect import read_package
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.made import Made
 from wvforge_dagster.orchestration.metadata import made_metadata
@@ -153,3 +154,31 @@ def test_partitions_that_share_an_output_are_made_one_after_the_other(small_forg
     plan = make_plan(forge.catalog, statuses, {}, select(forge.catalog, ("many",), (), ()))
     assert VariantId("many", "3.11") in plan.waits_for[VariantId("many", "3.12")]
     assert VariantId("many", "3.12") not in plan.waits_for[VariantId("many", "3.11")]
+
+
+COLUMNS = """
+recipe: {name: cols, version: "1"}
+about: {license: MIT}
+outputs:
+  - package: {name: lib-cols}
+    build: {variant: {use_keys: [cuda_version]}, script: "echo ${{ cuda_version }} > $PREFIX/lib.txt"}
+  - package: {name: py-cols}
+    build: {noarch: generic, script: "cp $PREFIX/lib.txt $PREFIX/py.txt"}
+    requirements: {host: ["${{ pin_subpackage('lib-cols', exact=True) }}"]}
+    tests: [{package_contents: {files: [py.txt]}}]
+"""
+
+
+def test_an_output_that_pins_a_sibling_exactly_is_built_in_that_siblings_column(small_forge: SmallForge) -> None:
+    small_forge.write("variants.yaml", "cuda_version: ['12.6', '12.8']\n")
+    small_forge.configure(channels=[], variants=["variants.yaml"])
+    small_forge.recipe("cols", COLUMNS)
+    for key in ("12.6", "12.8"):
+        variant = small_forge.open().catalog.variants[VariantId("cols", key)]
+        assert [output.name for output in variant.outputs] == ["lib-cols", "py-cols"]
+    library, pinned = make(small_forge, "cols", "12.8").artifacts
+    assert pinned.record is not None
+    assert pinned.record.parts["variant"] == {"lib-cols": f"1 {library.build}"}
+    assert read_package(small_forge.open().staging.path / pinned.subdir / pinned.filename, ("py.txt",)) == {
+        "py.txt": b"12.8\n"
+    }

@@ -54,14 +54,32 @@ def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     config = read_variants([Path(path) for path in request["variants"]], request["platform"])
     render_config = engine.RenderConfig(platform=native(request["platform"]))
     candidates = recipe.render(config, render_config)
-    # An exact pin of a sibling is in the variant too, and its build number may have been raised since.
-    passed_over = {"target_platform", *(rendered.recipe.package.name for rendered in candidates)}
-    wanted = {key: value for key, value in request["variant"].items() if key not in passed_over}
     for rendered in candidates:
-        values = {key: str(value) for key, value in rendered.variant.items() if key not in passed_over}
-        if rendered.recipe.package.name == request["output"] and values == wanted:
+        if (
+            rendered.recipe.package.name == request["output"]
+            and _whole_variant(rendered, candidates) == request["variant"]
+        ):
             return rendered
     raise RuntimeError("the recipe or a variant file was changed while it was being built; build it again")
+
+
+def _whole_variant(rendered: engine.RenderedVariant, candidates: list[engine.RenderedVariant]) -> dict[str, str]:
+    """As `core.recipe.whole_variant`: an exact pin of a sibling is in the variant too, and its build number may have been
+    raised since it was asked for."""
+    by_pin = {
+        (other.recipe.package.name, f"{other.recipe.package.version} {other.recipe.build.string}"): other
+        for other in candidates
+    }
+    names = {name for name, _ in by_pin}
+    found: dict[str, str] = {}
+    queue = [rendered]
+    while queue:
+        for key, value in queue.pop().variant.items():
+            if key not in names and key != "target_platform":
+                found[key] = str(value)
+            elif (key, str(value)) in by_pin:
+                queue.append(by_pin.pop((key, str(value))))
+    return found
 
 
 if __name__ == "__main__":

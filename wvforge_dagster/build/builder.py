@@ -81,6 +81,7 @@ class BuildRequest:
         string_suffix: appended to a ``build.string`` that lacks the number.
         commits: that its git sources are to be, in order.
         network: whether the script may use the network.
+        variant: its `core.recipe.whole_variant`; None where it pins no sibling, and that is `output.variant`.
     """
 
     recipe: Path
@@ -91,6 +92,7 @@ class BuildRequest:
     string_suffix: str | None = None
     commits: tuple[str, ...] = ()
     network: bool = True
+    variant: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         {
             "recipe": str(recipe),
             "output": request.output.name,
-            "variant": dict(request.output.variant),
+            "variant": dict(request.output.variant if request.variant is None else request.variant),
             "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
             "platform": place.platform,
             "channels": list(place.channels),

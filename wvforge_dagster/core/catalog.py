@@ -16,7 +16,7 @@ from types import MappingProxyType
 from wvforge_dagster.core.circles import find_circles
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
 from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
-from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe, whole_variant
 
 
 @dataclass(frozen=True)
@@ -297,9 +297,7 @@ def _variants(
             yield PackageVariant(identity, (), None)
             continue
         column = package.dimensions.split(key)
-        mine = [
-            output for output in _each_once(package.recipe.outputs) if matches(dimension_values(output.variant), column)
-        ]
+        mine = _of_column(package.recipe, column)
         taken = _in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
@@ -341,6 +339,12 @@ def _with_what_comes_along(
 def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
     """The partitions of another package that a package in `column` uses: those that agree with it."""
     return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
+
+
+def _of_column(recipe: Recipe, column: Mapping[str, str]) -> list[Output]:
+    """The outputs of a recipe whose variants agree with a column, each once."""
+    outputs = list(_each_once(recipe.outputs))
+    return [output for output in outputs if matches(dimension_values(whole_variant(output, outputs)), column)]
 
 
 def _each_once(outputs: Iterable[Output]) -> Iterable[Output]:

@@ -25,7 +25,7 @@ from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.recipe import Output, whole_variant
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
@@ -204,6 +204,7 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
         commits=tuple(commit.removeprefix("commit ") for commit in commits),
+        variant=whole_variant(output, recipe.outputs),
         network=forge.forge.network and _wants_network(forge, output, variant),
     )
 
