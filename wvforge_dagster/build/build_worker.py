@@ -64,7 +64,7 @@ def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
 
 
 def _whole_variant(rendered: engine.RenderedVariant, candidates: list[engine.RenderedVariant]) -> dict[str, str]:
-    """As `core.recipe.whole_variant`: an exact pin of a sibling is in the variant too, and its build number may have been
+    """As `core.siblings.whole_variant`: an exact pin of a sibling is in the variant too, and its build number may have been
     raised since it was asked for."""
     by_pin = {
         (other.recipe.package.name, f"{other.recipe.package.version} {other.recipe.build.string}"): other

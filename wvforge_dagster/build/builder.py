@@ -81,7 +81,7 @@ class BuildRequest:
         string_suffix: appended to a ``build.string`` that lacks the number.
         commits: that its git sources are to be, in order.
         network: whether the script may use the network.
-        variant: its `core.recipe.whole_variant`; None where it pins no sibling, and that is `output.variant`.
+        variant: its `core.siblings.whole_variant`; None where it pins no sibling, and that is `output.variant`.
     """
 
     recipe: Path

@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from types import MappingProxyType
 
 from wvforge_dagster.core.circles import find_circles
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
 from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
-from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe, whole_variant
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
+from wvforge_dagster.core.siblings import each_once, in_order, same_files, whole_variant
 
 
 @dataclass(frozen=True)
@@ -234,27 +235,13 @@ def _packages(
                 recipe.name, recipe.path, None, recipe.reason, Dimensions(), platform=platform
             )
         else:
-            same = _same_files(recipe)
+            same = same_files(recipe)
             used = {name for output in recipe.outputs for name in dimension_values(output.variant)}
             packages[recipe.name] = Package(
                 recipe.name, recipe.path, recipe, same, dimensions.only(used), platform=platform
             )
         provider.update(dict.fromkeys(names, recipe.name))
     return packages, provider
-
-
-def _same_files(recipe: Recipe) -> str | None:
-    """A fault, if two variants of a recipe would be files of one name."""
-    seen: dict[tuple[str, str, str], Output] = {}
-    for output in recipe.outputs:
-        if output.skip is None and output.build_string:
-            twin = seen.setdefault((output.name, output.version, output.build_string), output)
-            if dimension_values(twin.variant) != dimension_values(output.variant):
-                return (
-                    f"{recipe.path}: build.string: {output.build_string!r} is the same in several columns; "
-                    "add ${{ hash }} to it"
-                )
-    return None
 
 
 def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -291,14 +278,16 @@ def _variants(
     package: Package, packages: Mapping[str, Package], provider: Mapping[str, str]
 ) -> Iterable[PackageVariant]:
     needed = set(package.needed_names)
+    outputs = tuple(each_once(package.recipe.outputs if package.recipe else ()))
+    columns = [(output, dimension_values(whole_variant(output, outputs))) for output in outputs]
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
         if package.recipe is None:
             yield PackageVariant(identity, (), None)
             continue
         column = package.dimensions.split(key)
-        mine = _of_column(package.recipe, column)
-        taken = _in_order([output for output in mine if output.skip is None])
+        mine = [output for output, values in columns if matches(values, column)]
+        taken = in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
             skip = f"skipped by the recipe: {mine[0].skip}" if mine else "the recipe does not take this variant"
@@ -339,36 +328,3 @@ def _with_what_comes_along(
 def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
     """The partitions of another package that a package in `column` uses: those that agree with it."""
     return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
-
-
-def _of_column(recipe: Recipe, column: Mapping[str, str]) -> list[Output]:
-    """The outputs of a recipe whose variants agree with a column, each once."""
-    outputs = list(_each_once(recipe.outputs))
-    return [output for output in outputs if matches(dimension_values(whole_variant(output, outputs)), column)]
-
-
-def _each_once(outputs: Iterable[Output]) -> Iterable[Output]:
-    """The engine renders an output that uses fewer keys than its siblings once for each variant of theirs."""
-    seen: list[Output] = []
-    for output in outputs:
-        if not any((output.name, output.variant, output.rendered) == (o.name, o.variant, o.rendered) for o in seen):
-            seen.append(output)
-            yield output
-
-
-def _in_order(outputs: list[Output]) -> list[Output]:
-    """Outputs of one recipe so that each comes after the siblings that it requires."""
-    if len(outputs) < 2:
-        return outputs
-    by_name: dict[str, list[Output]] = defaultdict(list)
-    for output in outputs:
-        by_name[output.name].append(output)
-    graph = {
-        name: {other for o in found for other in o.requires() if other in by_name and other != name}
-        for name, found in by_name.items()
-    }
-    try:
-        order = list(TopologicalSorter({name: sorted(graph[name]) for name in graph}).static_order())
-    except CycleError:
-        order = list(by_name)
-    return [output for name in order for output in by_name[name]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -84,27 +83,6 @@ class Output:
         return frozenset(
             requirement.name for section in (sections or SECTIONS) for requirement in self.requirements.get(section, ())
         )
-
-
-def whole_variant(output: Output, siblings: Iterable[Output]) -> tuple[tuple[str, str], ...]:
-    """The values of the keys that an output uses, and of those that the siblings use which it pins exactly.
-
-    An exact pin is in a variant as a key of its own, ``libfoo: 1.0 h0360afb_0``: what pins it belongs to the sibling's column.
-
-    Args:
-        siblings: all outputs of its recipe.
-    """
-    by_pin = {(other.name, f"{other.version} {other.build_string}"): other for other in siblings}
-    names = {name for name, _ in by_pin}
-    found: dict[str, str] = {}
-    queue = [output]
-    while queue:
-        for key, value in queue.pop().variant:
-            if key not in names:
-                found[key] = value
-            elif (key, value) in by_pin:
-                queue.append(by_pin.pop((key, value)))
-    return tuple(sorted(found.items()))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition | dg.AssetSpec]
     materialized."""
     everything = forge.catalog.packages.values()
     packages = [package for package in everything if forge.not_built_here(package.name) is None]
-    elsewhere = [package for package in everything if package not in packages]
+    elsewhere = [package for package in everything if forge.not_built_here(package.name) is not None]
     build, upload = _build_function(forge), _upload_function(forge)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.

@@ -25,7 +25,8 @@ from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.core.recipe import Output, whole_variant
+from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.siblings import whole_variant
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
