@@ -18,7 +18,7 @@ from wvforge_dagster.dagster_commands import dev, env
 from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.new_command import new
 from wvforge_dagster.progress import BuildProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
 
@@ -82,13 +82,15 @@ def build(
     from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
     from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.plan import select
+    from wvforge_dagster.orchestration.plan import refuse_elsewhere, select
 
     started = time.monotonic()
     forge = open_forge(settings)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
+    refuse_elsewhere(forge, packages or [])
     named = {forge.catalog.provider[name] for name in packages or []}
-    forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
+    here = [i for i in selected if forge.not_built_here(i.package) is None]
+    forced = {i: "forced" for i in here if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
         show_lines(what_it_would_do(forge, wanted))
@@ -121,9 +123,9 @@ def status(
     statuses = derive_statuses(forge)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
-        sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
+        sys.stdout.write(json.dumps(rows(statuses.values(), forge.forge.platform), indent=2) + "\n")
     elif as_markdown:
-        sys.stdout.write(markdown(rows(statuses.values())) + "\n")
+        sys.stdout.write(markdown(rows(statuses.values(), forge.forge.platform)) + "\n")
     else:
         print_table(statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
@@ -187,7 +189,7 @@ def graph(context: typer.Context) -> None:
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.show import graph_lines
 
-    show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog))
+    show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog, platform_of_machine()))
 
 
 @app.command()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from wvforge_dagster.core.errors import ForgeError
@@ -38,6 +40,20 @@ PASSED_ON = (
 """What a build may see of the user's environment: enough to find programs and to fetch sources.
 
 No key of a channel is among it; the address of a proxy may hold a password, and builds see it."""
+
+
+_PLATFORM_OF_MACHINE = {
+    ("Linux", "x86_64"): "linux-64",
+    ("Darwin", "x86_64"): "osx-64",
+    ("Darwin", "arm64"): "osx-arm64",
+}
+
+
+@cache
+def platform_of_machine() -> str:
+    """The platform of the packages that run on this machine, by the name that channels have for it."""
+    system, machine = platform.system(), platform.machine()
+    return _PLATFORM_OF_MACHINE.get((system, machine), f"{system.lower()}-{machine}")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ STATE_STYLES = {
     State.WAITING: "yellow",
     State.MISSING: "yellow",
     State.SKIPPED: "dim",
+    State.ELSEWHERE: "dim",
     State.RETIRED: "dim",
 }
 

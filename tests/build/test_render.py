@@ -87,6 +87,19 @@ def test_a_recipe_that_does_not_come_to_an_end_is_broken_and_the_next_renders(sm
             "python: [a, b]\ncuda_version: ['1']\nzip_keys: [[python, cuda_version]]\n",
             "variants.yaml: zip_keys: keys that go together have as many values each, but python has 2, cuda_version has 1",
         ),
+        (
+            "a: ['1']\nb: ['1']\nc: ['1']\nzip_keys: [[a, b], [b, c]]\n",
+            "variants.yaml: zip_keys: b is in two groups; put what goes together into one",
+        ),
+        (
+            "cuda_version: ['1']\nzip_keys: [[cuda_versoin, cuda_version]]\n",
+            "variants.yaml: zip_keys: cuda_versoin has no values in any variant file",
+        ),
+        (
+            "cuda-version: ['1']\ncuda_version: ['2']\n",
+            "variants.yaml: cuda-version and cuda_version are one key; keep one",
+        ),
+        ("python: ['1']\npython: ['2']\n", 'variants.yaml: Duplicate key "python" in mapping at 1:1 and 2:1'),
     ],
 )
 def test_a_bad_variants_file_is_a_fault_of_the_forge_that_names_file_and_key(
@@ -99,6 +112,35 @@ def test_a_bad_variants_file_is_a_fault_of_the_forge_that_names_file_and_key(
         small_forge.render()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (
+            "a: ['1', '2']\nb: ['1', '2']\nzip_keys: [[a, b]]\n",
+            "b: ['1']\n",
+            "base.yaml: zip_keys: keys that go together have as many values each, but a has 2 (base.yaml), b has 1 (more.yaml)",
+        ),
+        ("a: ['1']\na: ['2']\n", "b: ['1']\n", "base.yaml: Duplicate key"),
+        ("a: [{x: 1}]\n", "b: ['1']\n", "base.yaml: a: holds a mapping; its values are single ones"),
+        (
+            "zip_keys: [a, b]\n",
+            "b: ['1']\n",
+            "base.yaml: zip_keys: should be a list of lists; write zip_keys: [[a, b]]",
+        ),
+    ],
+    ids=["zip", "key twice", "no value", "flat zip"],
+)
+def test_of_several_variant_files_the_one_with_the_fault_is_named(
+    small_forge: SmallForge, first: str, second: str, words: str
+) -> None:
+    small_forge.configure(variants=["base.yaml", "more.yaml"], channels=[])
+    small_forge.write("base.yaml", first)
+    small_forge.write("more.yaml", second)
+    with pytest.raises(ForgeError) as caught:
+        small_forge.render()
+    assert f"{small_forge.root}/{words}" in str(caught.value)
 
 
 def test_a_missing_variants_file_is_named_with_what_to_do(small_forge: SmallForge) -> None:
@@ -323,7 +365,8 @@ def test_a_fault_of_a_variant_file_beside_a_recipe_is_that_recipes_and_names_the
     small_forge.write("pkgs/unequal/recipe/variants.yaml", "cuda_version: ['12.8']\n")
     small_forge.write("pkgs/malformed/recipe/variants.yaml", "python: [\n")
     assert (
-        "variants.yaml: zip_keys: keys that go together have as many values each, but cuda_version has 1, gcc has 2"
+        "variants.yaml: zip_keys: keys that go together have as many values each, "
+        "but cuda_version has 1 (recipe/variants.yaml), gcc has 2 (variants.yaml)"
         in (small_forge.why_broken("unequal"))
     )
     assert "variants.yaml: " in small_forge.why_broken("malformed")

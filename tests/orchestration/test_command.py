@@ -20,7 +20,7 @@ from orchestration.payloads import payload
 from orchestration.upstream import Upstream
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
-KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel", "gpu"]
+KEYS = ["package", "partition", "platform", "state", "reason", "filename", "sha256", "channel", "gpu"]
 
 
 def run(forge: SmallForge, *words: str, named: bool = True) -> subprocess.CompletedProcess[str]:
@@ -61,6 +61,7 @@ def test_status_as_json_is_a_list_of_objects_in_the_documented_format(small_forg
     assert by_id["b", "3.12"] == {
         "package": "b",
         "partition": "3.12",
+        "platform": "linux-64",
         "state": "missing",
         "reason": "never built",
         "filename": None,

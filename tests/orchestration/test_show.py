@@ -23,6 +23,7 @@ def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None
     assert by_state["published"] == Row(
         package="a",
         partition=None,
+        platform="linux-64",
         state="published",
         reason="up to date",
         filename="a-1.0-h_0.conda",

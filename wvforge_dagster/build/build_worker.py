@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import rattler_build as engine
-from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
-from wvforge_dagster.build.variant_config import read_variants
+from wvforge_dagster.build.variant_config import native, read_variants
 
 
 def main() -> None:
@@ -54,16 +53,34 @@ def _choose(request: dict[str, Any]) -> engine.RenderedVariant:
     recipe = engine.Stage0Recipe.from_file(request["recipe"])
     files = [Path(path) for path in request["variants"]]
     config = read_variants(files, request["platform"], request["architectures"])
-    render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=request["platform"]))
+    render_config = engine.RenderConfig(platform=native(request["platform"]))
     candidates = recipe.render(config, render_config)
-    # An exact pin of a sibling is in the variant too, and its build number may have been raised since.
-    passed_over = {"target_platform", *(rendered.recipe.package.name for rendered in candidates)}
-    wanted = {key: value for key, value in request["variant"].items() if key not in passed_over}
     for rendered in candidates:
-        values = {key: str(value) for key, value in rendered.variant.items() if key not in passed_over}
-        if rendered.recipe.package.name == request["output"] and values == wanted:
+        if (
+            rendered.recipe.package.name == request["output"]
+            and _whole_variant(rendered, candidates) == request["variant"]
+        ):
             return rendered
     raise RuntimeError("the recipe or a variant file was changed while it was being built; build it again")
+
+
+def _whole_variant(rendered: engine.RenderedVariant, candidates: list[engine.RenderedVariant]) -> dict[str, str]:
+    """As `core.siblings.whole_variant`: an exact pin of a sibling is in the variant too, and its build number may have been
+    raised since it was asked for."""
+    by_pin = {
+        (other.recipe.package.name, f"{other.recipe.package.version} {other.recipe.build.string}"): other
+        for other in candidates
+    }
+    names = {name for name, _ in by_pin}
+    found: dict[str, str] = {}
+    queue = [rendered]
+    while queue:
+        for key, value in queue.pop().variant.items():
+            if key not in names and key != "target_platform":
+                found[key] = str(value)
+            elif (key, str(value)) in by_pin:
+                queue.append(by_pin.pop((key, str(value))))
+    return found
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ class BuildRequest:
         string_suffix: appended to a ``build.string`` that lacks the number.
         commits: that its git sources are to be, in order.
         network: whether the script may use the network.
+        variant: its `core.siblings.whole_variant`; None where it pins no sibling, and that is `output.variant`.
     """
 
     recipe: Path
@@ -93,6 +94,7 @@ class BuildRequest:
     string_suffix: str | None = None
     commits: tuple[str, ...] = ()
     network: bool = True
+    variant: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         {
             "recipe": str(recipe),
             "output": request.output.name,
-            "variant": dict(request.output.variant),
+            "variant": dict(request.output.variant if request.variant is None else request.variant),
             "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
             "platform": place.platform,
             "architectures": place.architectures.to_json(),
@@ -269,7 +271,7 @@ def copy_recipe_folder(source: Path, target: Path) -> None:
 def _local_sources(request: BuildRequest) -> tuple[Path, ...]:
     """The files and folders of this machine that the recipe's sources name."""
     places = []
-    for source in request.output.rendered.get("source") or []:
+    for source in request.output.sources:
         named = source.get("path") or source.get("git") or source.get("url") or ""
         for place in [named] if isinstance(named, str) else named:
             if "://" not in place:

@@ -70,7 +70,8 @@ def read_through(path: Path) -> PackageFacts:
     differences |= {
         name: "is listed in info/paths.json, and is not there" for name in listed if not _is_folder(listed[name])
     }
-    host = ((account.get("finalized_dependencies") or {}).get("host") or {}).get("resolved") or []
+    accounts = (account.get(key) or {} for key in ("finalized_dependencies", "finalized_cache_dependencies"))
+    host = [item for found in accounts for item in (found.get("host") or {}).get("resolved") or []]
     return PackageFacts(
         name=str(index["name"]),
         noarch=bool(index.get("noarch")),

@@ -15,7 +15,7 @@ import re
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,16 @@ MOST_RECIPE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class RenderedForge:
-    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns."""
+    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns.
+
+    Attributes:
+        recipes: as rendered for the first platform of the forge.
+        further: as rendered for each of the others.
+    """
 
     recipes: tuple[Recipe | BrokenRecipe, ...]
     dimensions: Dimensions
+    further: Mapping[str, tuple[Recipe | BrokenRecipe, ...]] = field(default_factory=dict, hash=False)
 
 
 def render_forge(root: Path, forge: Forge) -> RenderedForge:
@@ -46,13 +52,23 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
     Raises:
         ForgeError: for a fault of a variant file. A fault of a recipe is a `BrokenRecipe` in the result.
     """
+    recipes, values = _render_for(root, forge, forge.platform)
+    further = {platform: _render_for(root, forge, platform)[0] for platform in forge.platforms[1:]}
+    everything = (*recipes, *(recipe for found in further.values() for recipe in found))
+    return RenderedForge(recipes, _dimensions(values, everything), further)
+
+
+def _render_for(
+    root: Path, forge: Forge, platform: str
+) -> tuple[tuple[Recipe | BrokenRecipe, ...], Mapping[str, list[str]]]:
+    """All recipes as they are for one platform, and the values of the variant keys."""
     cache = root / forge.output / "cache" / "rendered"
     base = digest(
         {
             "format": CACHE_FORMAT,
             "engine": importlib.metadata.version("py-rattler-build"),
             "variants": [check_variant_file(root, entry) for entry in forge.variants],
-            "platform": forge.platform,
+            "platform": platform,
             "architectures": forge.architectures.to_json(),
         }
     )
@@ -77,13 +93,12 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
         request = {
             "root": str(root),
             "variants": [str(root / entry.file) for entry in forge.variants],
-            "platform": forge.platform,
+            "platform": platform,
             "architectures": forge.architectures.to_json(),
         }
         for event in _render_all(request, missing):
             if event["event"] == "bad_variants":
-                names = ", ".join(entry.file for entry in forge.variants)
-                raise ForgeError(event["reason"], where=str(root / forge.variants[-1].file), remedy=f"mend {names}")
+                raise ForgeError(event["reason"], where=event["file"])
             if event["event"] == "variants":
                 values = event
                 _keep(cache / f"variants-{base}.json", event)
@@ -92,8 +107,7 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 found[path] = _recipe(path, event, digests[path])
                 if not event.get("passing"):
                     _keep(cache / f"{keys[path]}.json", event)
-    recipes = tuple(found[path] for path in sorted(found))
-    return RenderedForge(recipes, _dimensions(values["values"] if values else {}, recipes))
+    return tuple(found[path] for path in sorted(found)), values["values"] if values else {}
 
 
 def _dimensions(values: Mapping[str, list[str]], recipes: Iterable[Recipe | BrokenRecipe]) -> Dimensions:
@@ -224,6 +238,9 @@ def _output(item: Mapping[str, Any]) -> Output:
         for entries in test["requirements"].values()
         for entry in entries
     ]
+    for cache in rendered.get("staging_caches") or []:
+        for name, entries in (cache.get("requirements") or {}).items():
+            sections.setdefault(f"staging {name}", []).extend(entries if isinstance(entries, list) else ())
     return Output(
         name=item["name"],
         version=item["version"],

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import rattler_build as engine
-from rattler_build.tool_config import PlatformConfig
 
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.limits import RENDER_MEMORY, SECONDS_PER_RECIPE
-from wvforge_dagster.build.variant_config import read_variants, unequal_zip
+from wvforge_dagster.build.variant_config import BadVariants, native, read_variants
 from wvforge_dagster.build.words import plain_words
 
 
@@ -35,11 +34,8 @@ def main() -> None:
     shared = [Path(path) for path in request["variants"]]
     try:
         config = read_variants(shared, request["platform"], request["architectures"])
-    except Exception as error:
-        events.send("bad_variants", reason=plain_words(error))
-        return
-    if fault := unequal_zip(config):
-        events.send("bad_variants", reason=fault)
+    except BadVariants as fault:
+        events.send("bad_variants", file=str(fault.path), reason=fault.reason)
         return
     events.send("variants", values={key: [str(value) for value in found] for key, found in config.to_dict().items()})
     for path, own in request["recipes"]:
@@ -47,7 +43,11 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, SECONDS_PER_RECIPE)
         try:
             recipe = engine.Stage0Recipe.from_file(root / path)
-            variants = config if own is None else _with_own(shared, root / own, request)
+            variants = (
+                config
+                if own is None
+                else read_variants([*shared, root / own], request["platform"], request["architectures"])
+            )
             events.send("rendered", path=path, **render(recipe, variants, request["platform"]))
         except UnicodeDecodeError as error:
             events.send("broken", path=path, reason=f"is not UTF-8 (byte {error.start}); save it as UTF-8")
@@ -59,21 +59,10 @@ def main() -> None:
             events.send("broken", path=path, reason=plain_words(error))
 
 
-def _with_own(shared: list[Path], own: Path, request: Mapping[str, Any]) -> engine.VariantConfig:
-    """The forge's variants as the variant file beside a recipe narrows or extends them."""
-    try:
-        config = read_variants([*shared, own], request["platform"], request["architectures"])
-    except Exception as error:
-        raise ValueError(f"{own.name}: {plain_words(error)}") from None
-    if fault := unequal_zip(config):
-        raise ValueError(f"{own.name}: {fault}")
-    return config
-
-
 def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: str) -> dict[str, Any]:
     """A recipe in every variant, as plain values for `render.py`."""
     source: dict[str, Any] = recipe.to_dict()
-    render_config = engine.RenderConfig(platform=PlatformConfig(target_platform=platform))
+    render_config = engine.RenderConfig(platform=native(platform))
     variants = recipe.render(config, render_config)
     outputs = []
     for variant in variants:

@@ -14,17 +14,23 @@ from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.expected import Shelf, find_expected, make_shelf, unlike
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.gpu import GpuState
+from wvforge_dagster.core.platforms import NOARCH
 from wvforge_dagster.core.promotion import WAITS, waiting_for_columns
-from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status, state_of_failure
+from wvforge_dagster.core.state import STUCK, TO_BUILD, UP_TO_DATE, Expected, State, Status, state_of_failure
 
 
 def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
     """The status of every package variant, in dependency order; after them, what is published and in the forge no more."""
-    shelf = make_shelf(evidence)
+    shelf = make_shelf(evidence, catalog)
     statuses: dict[VariantId, Status] = {}
+    as_if_here: dict[VariantId, Status] = {}
     for variant in catalog.variants.values():
         want = _want(variant, catalog, evidence, statuses)
-        statuses[variant.id] = replace(_status(variant, want, catalog, evidence, shelf, statuses), want=want)
+        platform = catalog.packages[variant.id.package].platform
+        needed = statuses if platform == evidence.machine else as_if_here
+        found = replace(_status(variant, want, catalog, evidence, shelf, needed), want=want)
+        as_if_here[variant.id] = found
+        statuses[variant.id] = found if platform == evidence.machine else _elsewhere(found, platform, catalog, evidence)
     statuses |= waiting_for_columns(catalog, statuses)
     for status in _retired(catalog, evidence):
         statuses[status.id] = status
@@ -82,6 +88,21 @@ def _status(
     if any(item.last for item in expected):
         return replace(missing, state=State.STALE, reason=describe(reasons))
     return missing
+
+
+def _elsewhere(status: Status, platform: str, catalog: Catalog, evidence: Evidence) -> Status:
+    """The status of a package variant that is not built on this machine: what is out of date is not made here, and what is
+    up to date is not published from here."""
+    if status.state is State.SKIPPED or catalog.packages[status.id.package].fault is not None:
+        return status
+    where = f"on a {platform} machine"
+    if status.state in UP_TO_DATE:
+        reason = (
+            status.reason if status.state is State.PUBLISHED else f"{status.reason}; it is published from {where[3:]}"
+        )
+        return replace(status, reason=reason, goes_to=(), with_column=())
+    reason = f"is built {where}, and this one is {evidence.machine}; {status.state}: {status.reason}"
+    return replace(status, state=State.ELSEWHERE, reason=reason, tests_only=False)
 
 
 def reasons_to_build(expected: Expected, evidence: Evidence) -> Iterable[Change]:
@@ -198,7 +219,7 @@ def _want(variant: PackageVariant, catalog: Catalog, evidence: Evidence, statuse
         [
             [[output.binding_digest, output.rendered.get("tests")] for output in variant.outputs],
             [dict(files.files), dict(files.sources)],
-            evidence.platform,
+            catalog.packages[variant.id.package].platform,
             [[str(other), statuses[other].want] for other in needs],
         ]
     )
@@ -209,7 +230,7 @@ def _retired(catalog: Catalog, evidence: Evidence) -> Iterable[Status]:
     found: dict[VariantId, list[Artifact]] = {}
     for artifact in evidence.artifacts:
         if artifact.record is not None:
-            identity = VariantId(artifact.record.package, artifact.record.partition)
+            identity = catalog.identity_of(artifact.record.package, artifact.record.partition, artifact.subdir)
             package = catalog.packages.get(identity.package)
             if identity not in catalog.variants and (package is None or package.fault is None):
                 found.setdefault(identity, []).append(artifact)
@@ -220,5 +241,7 @@ def _retired(catalog: Catalog, evidence: Evidence) -> Iterable[Status]:
         if not holding:
             continue
         gone = "its column is not in the variant files" if identity.package in catalog.packages else "it has no recipe"
+        if last.subdir not in (NOARCH, *catalog.platforms):
+            gone = f"{last.subdir} is not in forge.yaml"
         reason = f"{gone} any more; what is published stays"
         yield Status(identity, State.RETIRED, reason, channels=holding, kept=(last,))

@@ -60,6 +60,7 @@ class Evidence:
     """Everything that states are derived from.
 
     Attributes:
+        machine: the platform that is built on here.
         files: by package name.
         artifacts: every package file that says how it was made, in staging or in a target, each once.
         published: what each publish target (by its label) lists.
@@ -76,7 +77,7 @@ class Evidence:
         gpu_required: whether they have to pass before a package is published.
     """
 
-    platform: str
+    machine: str
     files: Mapping[str, RecipeFiles]
     artifacts: tuple[Artifact, ...]
     published: Mapping[str, Set[Listed]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.platforms import PLATFORMS, fits
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 
 CONFIG_NAME = "forge.yaml"
@@ -67,6 +67,14 @@ def _as_architectures(value: Any) -> Architectures:
         raise ValueError('should be a list such as ["8.0", "9.0+PTX"], or such lists by CUDA release')
     return Architectures.from_json({str(release): [str(item) for item in items] for release, items in value.items()})
 
+
+def _is_platform(value: str) -> str:
+    if value not in PLATFORMS:
+        raise ValueError(f"there is no platform {value!r}; there are {', '.join(PLATFORMS)}")
+    return value
+
+
+PlatformName = Annotated[str, AfterValidator(_is_platform)]
 
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
 
@@ -119,7 +127,7 @@ class Limits(SomeLimits):
     def of(self, package: str, *, heavy: bool) -> Limits:
         """The limits of one package."""
         special = [self.heavy] if heavy else []
-        special += [limits for pattern, limits in self.packages.items() if fnmatchcase(package, pattern)]
+        special += [limits for pattern, limits in self.packages.items() if fits(package, pattern)]
         changed = {key: value for limits in special for key, value in limits if value is not None}
         return self.model_copy(update=changed)
 
@@ -150,7 +158,12 @@ class Forge(_Settings):
     output: str = Field(
         default="output", min_length=1, description="Folder of the staging channel, logs, caches and work folders."
     )
-    platform: str = Field(default="linux-64", description="The platform that is built for.")
+    platforms: tuple[PlatformName, ...] = Field(
+        default=("linux-64",),
+        min_length=1,
+        description="The platforms that are built for; the packages of the first have plain names, and noarch ones are its. "
+        "`platform: NAME` means one.",
+    )
     heavy: tuple[str, ...] = Field(
         default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
     )
@@ -190,6 +203,12 @@ class Forge(_Settings):
         default=None,
         description="When the nightly run starts by itself, as five cron fields; none: it is started by hand.",
     )
+
+    @property
+    def platform(self) -> str:
+        """The first platform, whose packages have plain names."""
+        return self.platforms[0]
+
     watch: int | None = Field(
         default=None,
         ge=1,
@@ -211,9 +230,21 @@ def load_forge(root: Path) -> Forge:
     if not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
     try:
-        return Forge.model_validate(_tuples(data))
+        return Forge.model_validate(_tuples(_with_platforms(data, path)))
     except ValidationError as error:
         raise _explain(error, path, data) from None
+
+
+def _with_platforms(data: Mapping[Any, Any], path: Path) -> Mapping[Any, Any]:
+    """`data` with ``platform: NAME`` written as ``platforms: [NAME]``, and no platform twice."""
+    if "platform" in data:
+        if "platforms" in data:
+            raise ForgeError("is given beside platforms", where=f"{path}: platform", remedy="remove it")
+        data = {key: value for key, value in data.items() if key != "platform"} | {"platforms": [data["platform"]]}
+    given = data.get("platforms")
+    if isinstance(given, list) and len({str(name) for name in given}) < len(given):
+        raise ForgeError("names a platform twice", where=f"{path}: platforms", remedy="remove one")
+    return data
 
 
 def read_yaml(path: Path, *, remedy: str) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from wvforge_dagster.core.catalog import Catalog, VariantId
 from wvforge_dagster.core.columns import matches
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, Status
 
 WAITS = "waits for its column"
 """How the reason of what lacks nothing else begins."""
@@ -24,7 +24,7 @@ class Column:
     Attributes:
         key: its values, such as ``12.8|3.12``; empty in a forge without dimensions.
         passed: its package variants that are up to date and held by nothing, in dependency order.
-        lacking: the others, except for those that recipes skip.
+        lacking: the others, except for those that recipes skip, and those that are built on another machine.
     """
 
     key: str
@@ -56,7 +56,7 @@ def column_of(catalog: Catalog, statuses: Mapping[VariantId, Status], key: str) 
     return Column(
         key,
         tuple(status for status in members if _has_passed(status)),
-        tuple(status for status in members if not _has_passed(status) and status.state is not State.SKIPPED),
+        tuple(status for status in members if not _has_passed(status) and status.state not in NOT_MADE_HERE),
     )
 
 

@@ -13,7 +13,10 @@ from wvforge_dagster.core.gpu import GpuTest, read_gpu_tests
 OWN_KEY = "wvforge"
 """What a recipe says to this project is below ``extra`` under this key."""
 
-SECTIONS = ("build", "host", "run", "test")
+BUILD_SECTIONS = ("build", "host", "staging build", "staging host")
+"""The sections whose packages go into what is built; the last two are those of the staging outputs that it inherits from."""
+
+SECTIONS = (*BUILD_SECTIONS, "run", "test")
 
 LEGACY_VARIANT_FILE = "conda_build_config.yaml"
 OWN_VARIANT_FILES = ("variants.yaml", LEGACY_VARIANT_FILE)
@@ -67,6 +70,12 @@ class Output:
         kept = {key: value for key, value in self.rendered.items() if key not in ("tests", "extra")}
         contents = [test for test in self.rendered.get("tests") or [] if "package_contents" in test]
         return kept | ({"package_contents": contents} if contents else {})
+
+    @cached_property
+    def sources(self) -> tuple[dict[str, Any], ...]:
+        """Its sources as rendered, with those of the staging outputs that it inherits from."""
+        holders = (self.rendered, *(self.rendered.get("staging_caches") or ()))
+        return tuple(source for holder in holders for source in holder.get("source") or ())
 
     @cached_property
     def binding_digest(self) -> str:

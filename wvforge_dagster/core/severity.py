@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from wvforge_dagster.core.platforms import fits
 
 
 class Severity(str, Enum):
@@ -82,6 +83,6 @@ class Checks(SomeChecks):
         """What is set for one package, by the name of the check. What is not set goes by each finding's own severity."""
         found = self.given()
         for pattern, checks in self.packages.items():
-            if fnmatchcase(package, pattern):
+            if fits(package, pattern):
                 found |= checks.given()
         return found

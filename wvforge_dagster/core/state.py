@@ -28,6 +28,7 @@ class State(str, Enum):
     BLOCKED = "blocked"
     UNSOLVABLE = "unsolvable"
     SKIPPED = "skipped"
+    ELSEWHERE = "elsewhere"
     RETIRED = "retired"
 
     def __str__(self) -> str:
@@ -35,7 +36,11 @@ class State(str, Enum):
 
 
 UP_TO_DATE = frozenset({State.PUBLISHED, State.STAGED})
-STUCK = frozenset({State.FAILED, State.BLOCKED, State.UNSOLVABLE})
+STUCK = frozenset({State.FAILED, State.BLOCKED, State.UNSOLVABLE, State.ELSEWHERE})
+"""What cannot be had here before something else changes."""
+NOT_MADE_HERE = frozenset({State.SKIPPED, State.ELSEWHERE})
+"""What nobody asks this machine for."""
+
 TO_BUILD = frozenset({State.STALE, State.MISSING, State.WAITING, State.BUILDING})
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 from wvforge_dagster.core.catalog import Catalog, Package
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import RecipeFiles
+from wvforge_dagster.core.platforms import plain_name
 from wvforge_dagster.orchestration.checks import check_names
 from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -19,8 +20,9 @@ from wvforge_dagster.orchestration.partitions import partition_mapping, partitio
 
 
 def group_of(package: Package) -> str:
-    """The asset group: the level, so that the lineage page reads from left to right."""
-    return f"level_{package.level}"
+    """The asset group: the level, so that the lineage page reads from left to right; a further platform's packages have one."""
+    further = package.name.removesuffix(plain_name(package.name)).rstrip("/")
+    return further.replace("-", "_") or f"level_{package.level}"
 
 
 def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
@@ -41,7 +43,7 @@ def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partitions
         group_name=group_of(package),
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
-        metadata=package_metadata(package),
+        metadata=package_metadata(package, forge.not_built_here(package.name)),
         code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
         partitions_def=partitions,
         skippable=True,

@@ -43,9 +43,12 @@ BUILD_CONFIG = convert_user_facing_definition_config_schema(
 """Settings of one run of a package asset."""
 
 
-def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
-    """One package asset and one upload asset for each package."""
-    packages = forge.catalog.packages.values()
+def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """One package asset and one upload asset for each package; what is built on another machine is shown, and cannot be
+    materialized."""
+    everything = forge.catalog.packages.values()
+    packages = [package for package in everything if forge.not_built_here(package.name) is None]
+    elsewhere = [package for package in everything if forge.not_built_here(package.name) is not None]
     build, upload = _build_function(forge), _upload_function(forge)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
@@ -53,6 +56,8 @@ def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
         return [
             *(_package_asset(forge, package, build) for package in packages),
             *(_upload_asset(forge, package, upload) for package in packages),
+            *(package_spec(forge, package, partitions_definition(package.dimensions)) for package in elsewhere),
+            *(upload_spec(forge, package) for package in elsewhere),
         ]
 
 

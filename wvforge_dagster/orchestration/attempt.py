@@ -54,7 +54,7 @@ class Attempt:
             cache=self.forge.engine_cache,
             channels=(*channels, *self.own_channels, *self.forge.solve_channels),
             variant_files=self.forge.variant_files,
-            platform=self.forge.forge.platform,
+            platform=self.forge.platform_of(self.package),
             limits=(self.forge.test_limits if for_tests else self.forge.build_limits)(self.package),
             sandbox=self.sandbox,
             architectures=self.forge.forge.architectures,

@@ -11,7 +11,7 @@ from dagster._core.instance import InstanceRef
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, mend_channels
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -70,7 +70,7 @@ class Outcome:
             status
             for identity, status in self.statuses.items()
             if identity in self.failed
-            or status.state not in UP_TO_DATE | {State.SKIPPED}
+            or status.state not in UP_TO_DATE | NOT_MADE_HERE
             or (status.state is State.STAGED and self.publish and status.goes_to)
         )
 

@@ -26,6 +26,7 @@ from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.siblings import whole_variant
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.evidence import recipe_files
@@ -44,7 +45,9 @@ FETCH_PAUSES = (2.0, 8.0)
 def build_variant(
     forge: ForgeOnDisk, variant: PackageVariant, status: Status, column: tuple[Artifact, ...], on_log: OnLog
 ) -> Made:
-    """Build, test and stage all outputs of a package variant; all of them, or none.
+    """Build, test and stage the outputs of a package variant; all of them, or none.
+
+    An output that another partition has built already from the same inputs is taken as it is (`_to_build`).
 
     Args:
         column: the forge's own packages that the build may use.
@@ -55,11 +58,18 @@ def build_variant(
     built: list[BuiltPackage] = []
     checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
-        number = build_number(forge, variant, status)
+        wanted, number = _to_build(forge, variant, status)
         siblings = FolderChannel(attempt.work / "siblings", label="siblings")
-        for position, expected in enumerate(status.expected):
+        kept = [item.found for item in status.expected if item.found and item not in wanted]
+        for entry in bring(forge, kept):
+            path = forge.staging.path / entry.subdir / entry.filename
+            siblings.publish([PackageFile.read(path, entry.subdir)])
+            attempt.write(
+                "info", f"{entry.filename} is there already: another partition of {variant.id.package} has it too"
+            )
+        for position, expected in enumerate(wanted):
             request = build_request(forge, variant, expected, number)
-            channels = [siblings.url] if built else []
+            channels = [siblings.url] if built or kept else []
             package = build_patiently(attempt, request, str(position), channels)
             _check_sources(forge, variant, expected)
             built.append(package)
@@ -77,15 +87,15 @@ def build_variant(
             if not passed:
                 _keep_aside(forge, variant.id, package.file)
                 break
-            if len(status.expected) > 1:
+            if len(wanted) > 1:
                 siblings.publish([package.file])
         attempt.raise_failed()
-        equal = _equal_packages(status.expected, built)
-        if equal is not None and not vouch_for(attempt, status.expected, built, equal, checks):
+        equal = _equal_packages(wanted, built)
+        if equal is not None and not vouch_for(attempt, wanted, built, equal, checks):
             equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            stage(forge, status.expected, built, checks)
+            stage(forge, wanted, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -96,8 +106,10 @@ def build_variant(
                 assert record is not None, "a package that was just built carries its record"
                 note = replace(record, environments=package.environments.to_json())
                 forge.staging.add_notes(entry, [note.to_extra()])
+        made = dict(zip((id(item) for item in wanted), artifacts, strict=True))
+        whole = (made.get(id(item)) or item.found for item in status.expected)
         return Made(
-            artifacts,
+            tuple(artifact for artifact in whole if artifact is not None),
             status.reason,
             outcome,
             tests=tuple(attempt.tests),
@@ -105,6 +117,24 @@ def build_variant(
             seconds=attempt.seconds(built),
             log=attempt.log,
         )
+
+
+def _to_build(forge: ForgeOnDisk, variant: PackageVariant, status: Status) -> tuple[tuple[Expected, ...], int]:
+    """The outputs that are built, in dependency order, and their build number.
+
+    An output that is there from the same inputs, built by another partition of its package, is not built again, if the new
+    ones get its number: they may pin it exactly, and such a pin has the number of the recipe that they are built from.
+
+    Raises:
+        ForgeError: see `build_number`.
+    """
+    lacking = tuple(item for item in status.expected if item.found is None)
+    there = [item for item in status.expected if item.found is not None]
+    if lacking and there and all(item.tested for item in there):
+        number = build_number(forge, variant, lacking)
+        if all(item.found and item.found.build_number == number for item in there):
+            return lacking, number
+    return status.expected, build_number(forge, variant, status.expected)
 
 
 def build_patiently(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> BuiltPackage:
@@ -166,8 +196,7 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         recorded=recorded_parts(isolation_name(forge)),
         recipe_number=output.build_number,
     )
-    sources = output.rendered.get("source") or []
-    commits = (expected.parts["sources"][git_source_key(source)] for source in sources if "git" in source)
+    commits = (expected.parts["sources"][git_source_key(source)] for source in output.sources if "git" in source)
     return BuildRequest(
         recipe=forge.recipe_path(variant.id.package),
         recipe_sha256=recipe.sha256,
@@ -176,6 +205,7 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
         commits=tuple(commit.removeprefix("commit ") for commit in commits),
+        variant=whole_variant(output, recipe.outputs),
         network=forge.forge.network and _wants_network(forge, output, variant),
     )
 

@@ -25,6 +25,8 @@ def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> Iterable[str]:
     for identity in wanted.selected:
         if identity in plan.given_up:
             yield f"would not try again: {identity}: {statuses[identity].reason} (give --retry-failed)"
+        if statuses[identity].state is State.ELSEWHERE:
+            yield f"elsewhere: {identity}: {statuses[identity].reason}"
     yield _sum(plan, statuses, wanted)
 
 

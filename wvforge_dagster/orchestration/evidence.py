@@ -32,6 +32,7 @@ from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
 from wvforge_dagster.orchestration.removed import removed_filenames
 from wvforge_dagster.orchestration.whole_files import write_whole
+from wvforge_dagster.settings import platform_of_machine
 
 _inspected: dict[str, Artifact] = {}
 
@@ -51,7 +52,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
     listings = {channel.label: channel_entries(forge, channel) for _, channel in forge.targets}
     staged = channel_entries(forge, forge.staging)
     return Evidence(
-        platform=forge.forge.platform,
+        machine=platform_of_machine(),
         files=files_of_recipes(forge),
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
@@ -79,7 +80,7 @@ def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
     path = forge.root / package.path
     sources: dict[str, str] = {}
     for output in package.recipe.outputs if package.recipe else ():
-        for source in output.rendered.get("source") or []:
+        for source in output.sources:
             if "path" in source and source["path"] not in sources:
                 sources[source["path"]] = digest_tree(path.parent / source["path"])
     without = (path.name, *OWN_VARIANT_FILES)
@@ -130,7 +131,7 @@ def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry])
     """Read what the forge's own packages in a channel say of themselves, unless that is known. Returns the last fault."""
     fault = None
     for entry in entries:
-        if entry.name in forge.catalog.provider:
+        if forge.catalog.owner(entry.name, entry.subdir) is not None:
             try:
                 inspect_entry(forge, channel, entry, ask=True)
             except ForgeError as error:

@@ -97,7 +97,7 @@ def _parts(expected: Expected) -> Iterator[str]:
     yield f"    recipe: {output.binding_digest}"
     for name, value in parts["files"].items():
         yield f"    file {name}: {value}"
-    for source in output.rendered.get("source") or []:
+    for source in output.sources:
         if "url" in source:
             hashes = (f"{kind} {source[kind]}" for kind in ("sha256", "md5") if kind in source)
             yield f"    source {source['url']}: {', '.join(hashes) or 'no hash'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,8 +19,9 @@ from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
+from wvforge_dagster.core.platforms import fits
 from wvforge_dagster.orchestration.target_folders import refuse_folders
-from wvforge_dagster.settings import Settings, cores_of_machine, jobs_side_by_side
+from wvforge_dagster.settings import Settings, cores_of_machine, jobs_side_by_side, platform_of_machine
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,19 @@ class ForgeOnDisk:
     def variant_files(self) -> tuple[Path, ...]:
         return tuple(self.root / entry.file for entry in self.forge.variants)
 
+    def platform_of(self, package: str) -> str:
+        """The platform that a package is built on."""
+        return self.catalog.packages[package].platform
+
+    def not_built_here(self, package: str) -> str | None:
+        """Why this machine does not build a package, if it does not."""
+        platform = self.platform_of(package)
+        if platform == platform_of_machine():
+            return None
+        return f"is built on a {platform} machine, and this one is {platform_of_machine()}"
+
     def is_heavy(self, package: str) -> bool:
-        return any(fnmatchcase(package, pattern) for pattern in self.forge.heavy)
+        return any(fits(package, pattern) for pattern in self.forge.heavy)
 
     def build_limits(self, package: str) -> ChildLimits:
         """What a build of a package may use. One that takes a whole machine is told of all its cores."""
@@ -133,7 +144,7 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     credentials = read_credentials(settings.environ)
     places = [f"{root / CONFIG_NAME}: publish.{position}" for position in range(len(forge.publish))]
     parsed = [parse_target(_plain(mapping), place) for place, mapping in zip(places, forge.publish, strict=True)]
-    targets = [(target, open_channel(target, root, credentials, platform=forge.platform)) for target in parsed]
+    targets = [(target, open_channel(target, root, credentials, platforms=forge.platforms)) for target in parsed]
     labels = [channel.label for _, channel in targets]
     for label in labels:
         if labels.count(label) > 1:
@@ -142,7 +153,7 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
             )
     refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
     rendered = render_forge(root, forge)
-    catalog = make_catalog(rendered.recipes, rendered.dimensions)
+    catalog = make_catalog(rendered.recipes, rendered.dimensions, forge.platforms, rendered.further)
     return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
 
 

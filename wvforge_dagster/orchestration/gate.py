@@ -52,9 +52,12 @@ def cleared_files(
 ) -> Mapping[str, frozenset[str]]:
     """`passed_tests` of each of the forge's files that is in staging and in no target, by its sha256."""
     elsewhere = {entry.sha256 for entry in published}
-    owners = forge.catalog.provider
-    mine = [entry for entry in staged if entry.name in owners and entry.sha256 not in elsewhere]
-    return {entry.sha256: passed_tests(forge, owners[entry.name], entry) for entry in mine}
+    found = {}
+    for entry in staged:
+        owner = forge.catalog.owner(entry.name, entry.subdir)
+        if owner is not None and entry.sha256 not in elsewhere:
+            found[entry.sha256] = passed_tests(forge, owner, entry)
+    return found
 
 
 def is_cleared(forge: ForgeOnDisk, package: str, entry: ChannelEntry, expected: Expected) -> bool:

@@ -20,6 +20,19 @@ def variant_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
 
 
 @contextmanager
+def shared_outputs(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
+    """Hold this while a package variant is made that has an output in common with other partitions: they take turns.
+
+    Taken after `variant_lock`, and never by two that wait for one another: all of them belong to one package.
+    """
+    if not forge.catalog.sharing(identity):
+        yield
+        return
+    with _exclusive(_path(forge, identity).with_name("shared")):
+        yield
+
+
+@contextmanager
 def upload_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
     """Hold this while a package variant is uploaded: one upload of it at a time. It does not count as being built."""
     with _exclusive(_path(forge, identity).with_suffix(".upload")):
@@ -41,8 +54,8 @@ def held_locks(forge: ForgeOnDisk) -> frozenset[VariantId]:
     """The package variants that are being built now, here or elsewhere."""
     names = {partition_folder(identity.partition): identity.partition for identity in forge.catalog.variants}
     return frozenset(
-        VariantId(path.parent.name, names.get(path.stem, ""))
-        for path in (forge.output / "locks").glob("*/*.lock")
+        VariantId(path.parent.relative_to(forge.output / "locks").as_posix(), names.get(path.stem, ""))
+        for path in (forge.output / "locks").glob("**/*.lock")
         if _is_held(path)
     )
 

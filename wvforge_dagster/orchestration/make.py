@@ -27,7 +27,7 @@ from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.isolation import sandbox_of
-from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
+from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock, whole_machine
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
 from wvforge_dagster.orchestration.testing import test_again
@@ -47,7 +47,8 @@ def make_variant(
         MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
     """
     variant = forge.catalog.variants[identity]
-    with variant_lock(forge, identity):
+    _refuse_elsewhere(forge, identity)
+    with variant_lock(forge, identity), shared_outputs(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
         with suppress(ForgeError):  # what cannot be written is a fault of the build, with its log
@@ -89,6 +90,7 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         MakeFailed: if a test fails, or there is nothing to test.
     """
     variant = forge.catalog.variants[identity]
+    _refuse_elsewhere(forge, identity)
     with variant_lock(forge, identity):
         statuses = derive_statuses(forge, mine=identity)
         status = statuses[identity]
@@ -159,6 +161,13 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
     if stuck or unfinished:
         others = "; ".join(f"{other} is {statuses[other].state}" for other in (*stuck, *unfinished))
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
+
+
+def _refuse_elsewhere(forge: ForgeOnDisk, identity: VariantId) -> None:
+    """What cannot be built on this machine is never attempted."""
+    why = forge.not_built_here(identity.package)
+    if why is not None:
+        raise MakeFailed(Failure(FailureClass.OTHER, f"{identity} {why}"))
 
 
 def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:

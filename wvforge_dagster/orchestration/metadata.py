@@ -18,9 +18,15 @@ from wvforge_dagster.orchestration.publish import Published
 Metadata = dict[str, Any]
 
 
-def package_metadata(package: Package) -> Metadata:
-    """What the asset of a package shows before anything is built."""
-    metadata: Metadata = {"recipe": package.path, "level": package.level}
+def package_metadata(package: Package, elsewhere: str | None = None) -> Metadata:
+    """What the asset of a package shows before anything is built.
+
+    Args:
+        elsewhere: why this machine does not build it, if it does not.
+    """
+    metadata: Metadata = {"recipe": package.path, "level": package.level, "platform": package.platform}
+    if elsewhere is not None:
+        metadata["elsewhere"] = elsewhere
     if package.recipe is not None:
         about = package.recipe.about
         metadata["version"] = package.recipe.outputs[0].version

@@ -67,15 +67,16 @@ def _build(
 ) -> Build:
     artifact = own_artifact(forge, channel, entry)
     record = artifact.record if artifact else None
+    identity = forge.catalog.identity_of(record.package, record.partition, entry.subdir) if record else None
     variant = tuple(sorted((record.parts.get("variant") or {}).items())) if record else ()
     return Build(
         subdir=entry.subdir,
         filename=entry.filename,
         name=entry.name,
-        series=(record.package, record.partition, entry.name, entry.subdir, variant) if record else None,
+        series=(identity, entry.name, entry.subdir, variant) if record else None,
         order=(version_order(entry), entry.build_number, artifact.built if artifact else 0),
         depends=entry.depends,
         column=dimension_values(variant),
         current=entry.sha256 in current,
-        undecided=record is not None and VariantId(record.package, record.partition) in undecided,
+        undecided=identity in undecided,
     )

@@ -66,7 +66,7 @@ def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact, stat
     Raises:
         ForgeError: if it was changed after it was staged, or has no record that it passed.
     """
-    package = forge.catalog.provider.get(entry.name, entry.name)
+    package = forge.catalog.owner(entry.name, entry.subdir) or entry.name
     wanted = [item for item in (status.expected if status else ()) if item.found and item.found.sha256 == entry.sha256]
     passed = all(is_cleared(forge, package, entry, item) for item in wanted)
     if status is not None and status.held and wanted:

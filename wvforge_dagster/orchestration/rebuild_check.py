@@ -28,6 +28,7 @@ from wvforge_dagster.orchestration.explain import variants_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
+from wvforge_dagster.orchestration.plan import refuse_elsewhere
 from wvforge_dagster.orchestration.staging import bring
 
 
@@ -75,6 +76,7 @@ def chosen_variants(forge: ForgeOnDisk, package: str, partition: str | None) -> 
         ForgeError: if there is none of this name.
     """
     found = variants_of(forge, package, partition)
+    refuse_elsewhere(forge, [package])
     if partition is not None:
         return found
     statuses = derive_statuses(forge)

@@ -19,7 +19,7 @@ from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.asset_specs import asset_signature, op_name
 from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
-from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, package_key, package_of, upload_key
 from wvforge_dagster.orchestration.recording import end_dead_runs
 from wvforge_dagster.orchestration.run_worker import REASON_TAG
 from wvforge_dagster.orchestration.watching import Request, requests
@@ -125,7 +125,7 @@ def busy_variants(instance: dg.DagsterInstance, catalog: Catalog) -> frozenset[V
 def _packages_of(run: dg.DagsterRun, instance: dg.DagsterInstance, catalog: Catalog) -> Iterable[Package]:
     """The packages that a run builds or uploads. One of a whole job, such as a backfill's, names no assets: its ops tell."""
     if run.asset_selection:
-        names = {key.path[-1] for key in run.asset_selection}
+        names = {package_of(key) for key in run.asset_selection}
         return [package for name, package in catalog.packages.items() if name in names]
     ops = set(instance.get_job_snapshot(run.job_snapshot_id).node_names) if run.job_snapshot_id else set()
     return [package for name, package in catalog.packages.items() if op_name(BUILD, name, catalog) in ops]
@@ -178,7 +178,7 @@ def run_request(forge: ForgeOnDisk, request: Request) -> dg.RunRequest:
 
 
 def _why_nothing(states: Iterable[State]) -> str:
-    found = list(states)
+    found = [state for state in states if state is not State.ELSEWHERE]
     stuck = sum(1 for state in found if state in (State.FAILED, State.UNSOLVABLE, State.BLOCKED))
     busy = sum(1 for state in found if state in (State.BUILDING, State.WAITING, State.STALE, State.MISSING))
     if not stuck and not busy:

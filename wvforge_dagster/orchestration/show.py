@@ -14,14 +14,15 @@ from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 class Row(TypedDict):
     """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
 
-    `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
-    package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
-    targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the state of its GPU tests (``pending``,
-    ``passed``, ``failed``), null where the recipe has none.
+    `partition` is null for a package without variants. `platform` is the one that it is built on. `filename`, `sha256` and
+    `channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel`
+    holds the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the
+    state of its GPU tests (``pending``, ``passed``, ``failed``), null where the recipe has none.
     """
 
     package: str
     partition: str | None
+    platform: str
     state: str
     reason: str
     filename: str | None
@@ -30,16 +31,21 @@ class Row(TypedDict):
     gpu: str | None
 
 
-def rows(statuses: Iterable[Status]) -> list[Row]:
-    """The rows of these statuses, in their order."""
-    return [_row(status) for status in statuses]
+def rows(statuses: Iterable[Status], home: str = "linux-64") -> list[Row]:
+    """The rows of these statuses, in their order.
+
+    Args:
+        home: the forge's first platform.
+    """
+    return [_row(status, home) for status in statuses]
 
 
-def _row(status: Status) -> Row:
+def _row(status: Status, home: str) -> Row:
     artifacts = status.artifacts
     return Row(
         package=status.id.package,
         partition=status.id.partition or None,
+        platform=status.id.package.rpartition("/")[0] or home,
         state=status.state.value,
         reason=status.reason,
         filename=" ".join(artifact.filename for artifact in artifacts) or None,
@@ -71,8 +77,12 @@ def gpu_counts(statuses: Mapping[VariantId, Status]) -> str:
     return f"GPU tests: {', '.join(parts)} (wvforge gpu-test, on a machine with a GPU)" if parts else ""
 
 
-def graph_lines(catalog: Catalog) -> list[str]:
-    """The levels of a forge, and what each package needs."""
+def graph_lines(catalog: Catalog, machine: str = "linux-64") -> list[str]:
+    """The levels of a forge, and what each package needs.
+
+    Args:
+        machine: the platform that is built on here.
+    """
     lines = []
     for level, names in enumerate(catalog.levels()):
         lines.append(f"level {level}")
@@ -80,8 +90,9 @@ def graph_lines(catalog: Catalog) -> list[str]:
             package = catalog.packages[name]
             needs = ", ".join(f"{other} ({'/'.join(sections)})" for other, sections in package.needs)
             columns = " x ".join(f"{len(values)} {dimension}" for dimension, values in package.dimensions.values)
+            where = f"  ({package.platform}: elsewhere)" if package.platform != machine else ""
             fault = f"  FAULT {package.fault}" if package.fault else ""
             lines.append(
-                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault
+                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + where + fault
             )
     return lines
