@@ -123,11 +123,11 @@ def status(
     statuses = derive_statuses(forge)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
-        sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
+        sys.stdout.write(json.dumps(rows(statuses.values(), forge.class_of), indent=2) + "\n")
     elif as_markdown:
-        sys.stdout.write(markdown(rows(statuses.values())) + "\n")
+        sys.stdout.write(markdown(rows(statuses.values(), forge.class_of)) + "\n")
     else:
-        print_table(statuses.values())
+        print_table(forge, statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
         if not statuses:
             err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)

@@ -15,6 +15,7 @@ from wvforge_dagster.build.builder import (
     build_output,
     remove_folder,
 )
+from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
@@ -104,6 +105,8 @@ def build_variant(
             checks=tuple(attempt.checks),
             seconds=attempt.seconds(built),
             log=attempt.log,
+            measure=attempt.measure(built),
+            cache_use=_cache_use(built),
         )
 
 
@@ -188,6 +191,11 @@ def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) 
         where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
         raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
     return wanted
+
+
+def _cache_use(built: list[BuiltPackage]) -> CacheUse | None:
+    found = [package.cache_use for package in built if package.cache_use is not None]
+    return sum(found, CacheUse()) if found else None
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

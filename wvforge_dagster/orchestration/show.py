@@ -3,46 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict
 
 from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.classes import PackageClass
 from wvforge_dagster.core.state import State, Status
 
+Row = TypedDict(
+    "Row",
+    {
+        "package": str,
+        "partition": str | None,
+        "state": str,
+        "reason": str,
+        "filename": str | None,
+        "sha256": str | None,
+        "channel": str | None,
+        "class": str,
+        "class_reason": str | None,
+    },
+)
+"""One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
 
-class Row(TypedDict):
-    """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
-
-    `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
-    package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
-    targets that list exactly this file, joined by a blank, or ``staging``.
-    """
-
-    package: str
-    partition: str | None
-    state: str
-    reason: str
-    filename: str | None
-    sha256: str | None
-    channel: str | None
+`partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
+package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
+targets that list exactly this file, joined by a blank, or ``staging``. `class_reason` is null for a package that is in no
+class but ``light``.
+"""
 
 
-def rows(statuses: Iterable[Status]) -> list[Row]:
+def rows(statuses: Iterable[Status], class_of: Callable[[str], PackageClass]) -> list[Row]:
     """The rows of these statuses, in their order."""
-    return [_row(status) for status in statuses]
+    return [_row(status, class_of(status.id.package)) for status in statuses]
 
 
-def _row(status: Status) -> Row:
+def _row(status: Status, package_class: PackageClass) -> Row:
     artifacts = status.artifacts
-    return Row(
-        package=status.id.package,
-        partition=status.id.partition or None,
-        state=status.state.value,
-        reason=status.reason,
-        filename=" ".join(artifact.filename for artifact in artifacts) or None,
-        sha256=" ".join(artifact.sha256 for artifact in artifacts) or None,
-        channel=(" ".join(status.channels) or "staging") if artifacts else None,
-    )
+    return {
+        "package": status.id.package,
+        "partition": status.id.partition or None,
+        "state": status.state.value,
+        "reason": status.reason,
+        "filename": " ".join(artifact.filename for artifact in artifacts) or None,
+        "sha256": " ".join(artifact.sha256 for artifact in artifacts) or None,
+        "channel": (" ".join(status.channels) or "staging") if artifacts else None,
+        "class": package_class.name,
+        "class_reason": package_class.reason or None,
+    }
 
 
 def markdown(found: Iterable[Row]) -> str:
