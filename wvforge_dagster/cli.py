@@ -18,7 +18,7 @@ from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, JOBS_VARIABLE, hide_from_builds, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 
 if TYPE_CHECKING:
@@ -273,6 +273,8 @@ def dev(
     home = prepare_home(forge)
     environment = {**os.environ, **_dagster_environment(forge, home)}
     environment.pop("DAGSTER_MODULE_NAME", None)
+    # Dagster's pools have two places, unless they are told otherwise.
+    environment.setdefault(JOBS_VARIABLE, "2")
     # Dagster says of its own command that another one supersedes it; users did not choose it.
     environment.setdefault("PYTHONWARNINGS", "ignore")
     program = Path(sys.executable).with_name("dagster")
