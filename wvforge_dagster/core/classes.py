@@ -52,6 +52,11 @@ class ClassSettings(SomeLimits):
     )
     gpus: int = Field(default=0, ge=0, description="GPUs that a place for such a build is asked to have.")
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether what builds took decides who is of this class."""
+        return self.from_minutes is not None or self.from_memory_gib is not None
+
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     LIGHT: {},

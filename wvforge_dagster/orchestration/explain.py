@@ -54,15 +54,15 @@ def variants_of(forge: ForgeOnDisk, package: str, partition: str | None) -> tupl
 
 def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator[str]:
     yield f"{status.id}: {status.state}: {status.reason}"
-    yield f"  class: {forge.class_of(status.id.package)}"
-    past = forge.history.get(status.id)
-    if past is not None:
-        yield f"  last build: {past.seconds:.0f} s, {past.builds[-1].memory / 2**20:.0f} MiB of memory"
     for expected in status.expected:
         yield from _changed(expected, evidence)
         yield from _parts(expected)
         if expected.found or expected.last:
             yield from _package(forge, expected)
+    yield f"  class: {forge.class_of(status.id.package)}"
+    past = forge.history.get(status.id)
+    if past is not None:
+        yield f"  last build: {past.seconds:.0f} s, {past.builds[-1].memory / 2**20:.0f} MiB of memory"
 
 
 def _changed(expected: Expected, evidence: Evidence) -> Iterator[str]:

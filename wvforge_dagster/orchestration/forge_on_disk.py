@@ -112,8 +112,9 @@ class ForgeOnDisk:
     @cached_property
     def _classes(self) -> Mapping[str, PackageClass]:
         past: dict[str, list[Past]] = defaultdict(list)
-        for identity, found in self.history.items():
-            past[identity.package].append(found)
+        if any(settings.is_measured for settings in self.forge.classes.values()):
+            for identity, found in self.history.items():
+                past[identity.package].append(found)
         return {
             name: class_of(name, wanted_class(package.recipe), past[name], self.forge.classes)
             for name, package in self.catalog.packages.items()

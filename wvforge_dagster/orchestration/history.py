@@ -14,8 +14,8 @@ from wvforge_dagster.core.history import Measure, Past
 from wvforge_dagster.orchestration.file_locks import exclusive
 from wvforge_dagster.orchestration.whole_files import write_whole
 
-_LONGEST = 4 << 20
-"""Bytes from which on the file is written anew, with what is remembered of each package variant."""
+_LONGEST = 1 << 20
+"""Bytes from which on the file is written anew with what is remembered, once it is twice as long as it was then."""
 
 
 def keep_measure(output: Path, identity: VariantId, measure: Measure) -> None:
@@ -24,9 +24,10 @@ def keep_measure(output: Path, identity: VariantId, measure: Measure) -> None:
     with exclusive(output / "locks" / "history"):
         with path.open("a", encoding="utf-8") as stream:
             stream.write(_line(identity, measure))
-        if path.stat().st_size > _LONGEST:
+        if path.stat().st_size > max(_LONGEST, 2 * _length_when_written(path)):
             past = read_history(output)
-            write_whole(path, "".join(_line(name, build) for name, found in past.items() for build in found.builds))
+            text = "".join(_line(name, build) for name, found in past.items() for build in found.builds)
+            write_whole(path, json.dumps({"written": len(text)}) + "\n" + text)
 
 
 def read_history(output: Path) -> Mapping[VariantId, Past]:
@@ -45,6 +46,14 @@ def read_history(output: Path) -> Mapping[VariantId, Past]:
             continue
         found[identity] = found.get(identity, Past(())).with_build(build)
     return found
+
+
+def _length_when_written(path: Path) -> int:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        try:
+            return int(json.loads(stream.readline())["written"])
+        except (ValueError, KeyError, TypeError):
+            return 0
 
 
 def _line(identity: VariantId, measure: Measure) -> str:
