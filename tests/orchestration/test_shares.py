@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from build.places import wait_until
@@ -72,11 +73,39 @@ def test_builds_side_by_side_are_never_told_of_more_cores_than_there_are(small_f
     assert "heavy (classes.heavy.packages has h*)" in table
 
 
+def waited(words: str) -> None:
+    raise AssertionError(f"it {words}")
+
+
+def test_who_waits_says_for_what(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], classes={"heavy": {"packages": ["h"]}})
+    for name in "ah":
+        small_forge.package(name)
+    forge, said = small_forge.open(), list[str]()
+    with share_of_machine(forge, "h", waited):
+        threads = [Thread(target=hold_for_a_moment, args=(forge, name, said)) for name in "ha"]
+        for thread in threads:
+            thread.start()
+        assert wait_until(lambda: len(said) == 2)
+    for thread in threads:
+        thread.join(30)
+    machine = cores_of_machine()
+    assert sorted(said) == [
+        f"a: waits until {machine} of {machine} cores are free of other builds",
+        "h: waits until fewer than 1 others of the class heavy are being built",
+    ]
+
+
+def hold_for_a_moment(forge: ForgeOnDisk, name: str, said: list[str]) -> None:
+    with share_of_machine(forge, name, lambda words: said.append(f"{name}: {words}")):
+        pass
+
+
 def test_builds_of_other_processes_wait_for_their_share(small_forge: SmallForge) -> None:
     small_forge.configure(channels=[], variants=[], classes={"heavy": {"packages": ["h"]}})
     small_forge.package("a")
     small_forge.package("h")
-    with share_of_machine(small_forge.open(), "a"):
+    with share_of_machine(small_forge.open(), "a", waited):
         other = make_elsewhere(small_forge, "h")
         wait_until((small_forge.root / "output/locks/shares/classes/heavy/0").exists)
         time.sleep(0.5)
@@ -91,7 +120,7 @@ sys.path.insert(0, sys.argv[1])
 from small_forge import SmallForge
 from wvforge_dagster.orchestration.shares import share_of_machine
 forge = SmallForge.__new__(SmallForge); forge.root = Path(sys.argv[2])
-with share_of_machine(forge.open(), "a"):
+with share_of_machine(forge.open(), "a", print):
     print("held", flush=True); sys.stdin.read()
 """
 
@@ -106,7 +135,7 @@ def test_who_is_killed_gives_its_share_back(small_forge: SmallForge) -> None:
     assert holder.stdout.readline() == "held\n"
     holder.kill()
     holder.wait()
-    with share_of_machine(small_forge.open(), "a"):
+    with share_of_machine(small_forge.open(), "a", waited):
         pass
 
 

@@ -100,7 +100,8 @@ def attempt_of(
     The work folder is removed at the end; after a script that failed it stays until the next attempt, for the one who looks
     into it: the engine's log says how to run the script there.
     """
-    with share_of_machine(forge, identity.package), _attempt(forge, identity, column, on_log) as attempt:
+    waiting = share_of_machine(forge, identity.package, lambda words: on_log("info", f"{identity} {words}"))
+    with waiting, _attempt(forge, identity, column, on_log) as attempt:
         yield attempt
 
 
