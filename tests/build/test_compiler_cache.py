@@ -77,8 +77,10 @@ def test_what_was_compiled_before_is_found_again_and_nothing_of_the_cache_is_lef
     subprocess.run([sys.executable, "-c", program, str(path), str(unpacked)], check=True)
     for file in unpacked.rglob("*"):
         if file.is_file():
-            assert b"sccache" not in file.read_bytes(), file
+            assert b"bin/sccache" not in file.read_bytes(), file
             assert b"libexec/wvforge" not in file.read_bytes(), file
+    assert first.artifacts[0].record is not None
+    assert first.artifacts[0].record.recorded["compiler cache"] == "sccache"
     # It is no input: without it, everything is as it was.
     small_forge.configure(channels=[], variants=[])
     assert small_forge.status("a").state.value == "staged"

@@ -15,6 +15,7 @@ from wvforge_dagster.build.builder import (
     build_output,
     remove_folder,
 )
+from wvforge_dagster.build.compiler_cache import PROGRAM as CACHE_NAME
 from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
@@ -37,6 +38,9 @@ from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_facts
 from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
+
+CACHE_PART = "compiler cache"
+"""The recorded part of packages that were compiled with one; it never binds."""
 
 FETCH_PAUSES = (2.0, 8.0)
 """Seconds between the attempts to fetch a source."""
@@ -166,7 +170,9 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         input_digest=expected.input_digest,
         parts=expected.parts,
         tests=expected.tests,
-        recorded=recorded_parts(isolation_name(forge)),
+        # Whose objects are in it is asked of a package that somebody has to trust.
+        recorded=recorded_parts(isolation_name(forge))
+        | ({CACHE_PART: CACHE_NAME} if forge.forge.compiler_cache else {}),
         recipe_number=output.build_number,
     )
     sources = output.rendered.get("source") or []
