@@ -123,11 +123,11 @@ def status(
     statuses = derive_statuses(forge)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
-        sys.stdout.write(json.dumps(rows(statuses.values(), forge.forge.platform), indent=2) + "\n")
+        sys.stdout.write(json.dumps(rows(statuses.values(), forge.class_of, forge.forge.platform), indent=2) + "\n")
     elif as_markdown:
-        sys.stdout.write(markdown(rows(statuses.values(), forge.forge.platform)) + "\n")
+        sys.stdout.write(markdown(rows(statuses.values(), forge.class_of, forge.forge.platform)) + "\n")
     else:
-        print_table(statuses.values())
+        print_table(forge, statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
         show_lines(filter(None, [gpu_counts(statuses)]))
         if not statuses:

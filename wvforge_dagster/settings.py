@@ -17,6 +17,8 @@ FORGE_VARIABLE = "WVFORGE_FORGE"
 
 JOBS_VARIABLE = "WVFORGE_JOBS"
 
+_CORES_VARIABLE = "WVFORGE_CORES"
+
 _PR_SET_DUMPABLE = 4
 
 PASSED_ON = (
@@ -169,20 +171,24 @@ def certificates_of_builds() -> tuple[Path, ...]:
     )
 
 
-def cores_of_machine() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def jobs_side_by_side() -> int:
     """How many builds share the machine's cores: WVFORGE_JOBS, else one."""
-    named = os.environ.get(JOBS_VARIABLE, "")
-    return max(1, int(named)) if named.isdecimal() else 1
+    return _count(JOBS_VARIABLE) or 1
 
 
-def set_jobs_side_by_side(jobs: int) -> None:
+def cores_of_share() -> int:
+    """How many cores the next build of this process gets, if somebody plans that; else 0."""
+    return _count(_CORES_VARIABLE)
+
+
+def set_cores_of_share(cores: int) -> None:
     """Say it to this process."""
-    os.environ[JOBS_VARIABLE] = str(jobs)
+    os.environ[_CORES_VARIABLE] = str(cores)
+
+
+def _count(variable: str) -> int:
+    named = os.environ.get(variable, "")
+    return int(named) if named.isdecimal() else 0
 
 
 PRIVATE = (

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wvforge_dagster.core.classes import LIGHT
 from wvforge_dagster.core.state import STUCK, State, Status
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
     from wvforge_dagster.orchestration.show import counts, gpu_counts
 
     show_warnings(outcome.warnings)
-    print_table(outcome.statuses.values())
+    print_table(forge, outcome.statuses.values())
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
     show_lines(filter(None, [gpu_counts(outcome.statuses)]))
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
@@ -94,18 +95,22 @@ def interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def print_table(statuses: Iterable[Status]) -> None:
-    """One row for each package variant."""
+def print_table(forge: ForgeOnDisk, statuses: Iterable[Status]) -> None:
+    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``."""
+    found = list(statuses)
+    classes = {status.id.package: forge.class_of(status.id.package) for status in found}
+    with_class = any(one.name != LIGHT for one in classes.values())
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("package", "partition", "state", "reason", "file"):
+    for name in ("package", "partition", "state", "reason", "file", *(["class"] if with_class else [])):
         table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
-    for status in statuses:
+    for status in found:
         table.add_row(
             Text(status.id.package),
             Text(status.id.partition),
             Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
             Text(status.reason),
             Text(" ".join(artifact.filename for artifact in status.artifacts)),
+            *([Text(str(classes[status.id.package]))] if with_class else []),
         )
     if out.is_terminal:
         out.print(table)

@@ -24,8 +24,8 @@ from small_forge import SmallForge
 from build.places import wait_until
 from wvforge_dagster.build.sandbox import find_sandbox
 from wvforge_dagster.core.failure import FailureClass
+from wvforge_dagster.cores import cores_of_machine
 from wvforge_dagster.orchestration.make import Made
-from wvforge_dagster.settings import cores_of_machine
 
 
 def why_there_is_none() -> str:
@@ -329,22 +329,25 @@ def test_a_network_that_is_neither_true_nor_false_is_named(small_forge: SmallFor
     assert "extra.wvforge: {'network': 'sometimes'} is wrong" in str(why_not_made(small_forge, "a"))
 
 
-def test_limits_are_of_all_of_the_heavy_and_of_some(small_forge: SmallForge) -> None:
-    limits = {"hours": 2, "cores": 3, "heavy": {"hours": 9}, "packages": {"b*": {"disk_gib": 1, "cores": 1}}}
-    small_forge.configure(channels=[], variants=[], heavy=["bb"], limits=limits)
+def test_limits_are_of_all_of_a_class_and_of_some(small_forge: SmallForge) -> None:
+    limits = {"hours": 2, "cores": 1, "packages": {"b*": {"disk_gib": 1}}}
+    classes = {"heavy": {"hours": 9, "packages": ["bb"]}}
+    small_forge.configure(channels=[], variants=[], classes=classes, limits=limits)
+    for name in ("a", "b", "bb"):
+        small_forge.package(name)
     forge = small_forge.open()
     assert [forge.build_limits(name).seconds for name in ("a", "bb")] == [7200, 32400]
     assert [forge.build_limits(name).disk >> 30 for name in ("a", "b")] == [0, 1]
-    assert [forge.test_limits(name).cores for name in ("a", "b")] == [3, 1]
+    assert [forge.test_limits(name).cores for name in ("a", "b", "bb")] == [1, 1, cores_of_machine()]
     small_forge.configure(**json.loads('{"channels": [], "variants": []}'))
     assert small_forge.open().build_limits("a").cores == cores_of_machine()
 
 
 def test_a_script_is_told_its_cores_and_ended_at_its_disk_limit(small_forge: SmallForge) -> None:
-    small_forge.configure(channels=[], variants=[], limits={"cores": 5, "disk_gib": 0.05})
+    small_forge.configure(channels=[], variants=[], limits={"cores": 1, "disk_gib": 0.05})
     small_forge.package("a", "echo cores: $CPU_COUNT; head -c 200M /dev/zero > big; sleep 60")
     failed = why_not_made(small_forge, "a")
     assert failed.failure.failure_class is FailureClass.DISK
     assert str(failed) == "the build took more than its limit of 0.05 GiB of disk (limits in forge.yaml)"
     log = small_forge.root / "output" / failed.failure.log
-    assert "cores: 5" in log.read_text()
+    assert "cores: 1" in log.read_text()

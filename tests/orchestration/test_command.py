@@ -20,7 +20,19 @@ from orchestration.payloads import payload
 from orchestration.upstream import Upstream
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
-KEYS = ["package", "partition", "platform", "state", "reason", "filename", "sha256", "channel", "gpu"]
+KEYS = [
+    "package",
+    "partition",
+    "platform",
+    "state",
+    "reason",
+    "filename",
+    "sha256",
+    "channel",
+    "gpu",
+    "class",
+    "class_reason",
+]
 
 
 def run(forge: SmallForge, *words: str, named: bool = True) -> subprocess.CompletedProcess[str]:
@@ -67,6 +79,8 @@ def test_status_as_json_is_a_list_of_objects_in_the_documented_format(small_forg
         "filename": None,
         "sha256": None,
         "channel": None,
+        "class": "light",
+        "class_reason": None,
     }
     assert by_id["c", None]["state"] == "failed"
     assert "pkgs/c/recipe/recipe.yaml" in by_id["c", None]["reason"]

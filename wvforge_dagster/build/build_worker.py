@@ -14,9 +14,11 @@ from typing import Any
 
 import rattler_build as engine
 
+from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.events import EventStream
 from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
+from wvforge_dagster.build.script_environment import ScriptEnvironment
 from wvforge_dagster.build.variant_config import native, read_variants
 
 
@@ -24,6 +26,13 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     events = EventStream()
     log = EngineLog(events) if request["network"] else OfflineLog(events)
+    script = ScriptEnvironment(
+        log,
+        Path(request["output_dir"]),
+        cores=request["cores"],
+        program=request["cache_program"],
+        cache=request["cache"],
+    )
     started = time.monotonic()
     try:
         chosen = _choose(request)
@@ -32,20 +41,30 @@ def main() -> None:
             tool_config=engine.ToolConfiguration(test_strategy="skip", channel_priority="strict"),
             output_dir=request["output_dir"],
             channels=request["channels"],
-            progress_callback=log,
+            progress_callback=script,
             # The time in a folder name would be in what is built: in debug information, bytecode, direct_url.json.
             no_build_id=True,
             package_format=request["package_format"],
         )
     except Exception as error:
+        _end_cache(script, events)
         events.send("failed", **why_build_failed(error, log))
         return
+    _end_cache(script, events)
     ended = time.monotonic()
     events.send(
         "built",
         path=str(result.packages[0]),
+        cache_use=script.cache_use,
         seconds={"render": rendered - started, "solve_and_build": ended - rendered, "script": log.script_seconds},
     )
+
+
+def _end_cache(script: ScriptEnvironment, events: EventStream) -> None:
+    """Ask the compiler cache, if the script's end was not noticed, and say in the log what it was good for."""
+    script.end()
+    if script.cache_use:
+        events.send("log", level="info", line=str(CacheUse(**script.cache_use)))
 
 
 def _choose(request: dict[str, Any]) -> engine.RenderedVariant:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 
 from wvforge_dagster.build.amend import Amendment, amend
 from wvforge_dagster.build.child_failure import failure_of
+from wvforge_dagster.build.compiler_cache import CacheUse, CompilerCache
 from wvforge_dagster.build.inspect import (
     RENDERED,
     Environments,
@@ -59,6 +60,7 @@ class BuildPlace:
         channels: what it solves against, in order of priority.
         variant_files: paths of the forge's variant files.
         architectures: what forge.yaml declares.
+        compiler_cache: that its compilers use; None for none.
         sandbox: what it runs in; None for no sandbox. What it reads and writes by the other attributes need not be named there.
     """
 
@@ -70,6 +72,7 @@ class BuildPlace:
     limits: ChildLimits
     sandbox: Sandbox | None = None
     architectures: Architectures = NOTHING_DECLARED
+    compiler_cache: CompilerCache | None = None
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,20 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class BuiltPackage:
-    """A package that has been built and not yet staged. `seconds` by phase: render, solve_and_build, script."""
+    """A package that has been built and not yet staged.
+
+    Attributes:
+        seconds: by phase: render, solve_and_build, script.
+        memory: most bytes that the build held at once, with all its processes.
+        cache_use: what the compiler cache was good for; None if there was none.
+    """
 
     file: PackageFile
     artifact: Artifact
     environments: Environments
     seconds: Mapping[str, float] = field(hash=False)
+    memory: int = 0
+    cache_use: CacheUse | None = None
 
 
 @dataclass(frozen=True)
@@ -125,25 +136,29 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     recipe = _private_copy(request, place.folder)
     package_folder = place.folder / "out"
     answers: list[dict[str, Any]] = []
-    result = run_worker(
-        "wvforge_dagster.build.build_worker",
-        {
-            "recipe": str(recipe),
-            "output": request.output.name,
-            "variant": dict(request.output.variant if request.variant is None else request.variant),
-            "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
-            "platform": place.platform,
-            "architectures": place.architectures.to_json(),
-            "channels": list(place.channels),
-            "output_dir": str(package_folder),
-            "package_format": "conda",
-            "network": request.network,
-        },
-        place,
-        (request.recipe.parent, *_local_sources(request)),
-        on_log,
-        answers.append,
-    )
+    with _compiler_cache(place) as cache:
+        result = run_worker(
+            "wvforge_dagster.build.build_worker",
+            {
+                "recipe": str(recipe),
+                "output": request.output.name,
+                "variant": dict(request.output.variant if request.variant is None else request.variant),
+                "variants": [str(path) for path in (*place.variant_files, *own_variant_files(recipe))],
+                "platform": place.platform,
+                "architectures": place.architectures.to_json(),
+                "channels": list(place.channels),
+                "output_dir": str(package_folder),
+                "package_format": "conda",
+                "network": request.network,
+                "cores": place.limits.cores,
+                **cache,
+            },
+            place,
+            (request.recipe.parent, *_local_sources(request)),
+            on_log,
+            answers.append,
+            writes=(place.compiler_cache.folder,) if place.compiler_cache else (),
+        )
     answer = only_answer(answers, result)
     if answer.get("event") != "built":
         raise BuildFailed(failure_of(answer, result, place.limits, "the build"))
@@ -154,7 +169,20 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     file = PackageFile.read(path, path.parent.name)
     rendered = rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path))
     _check_commits(request, commits_of(rendered))
-    return BuiltPackage(file, inspect_package(file), environments_of(rendered), answer["seconds"])
+    use = CacheUse(**answer["cache_use"]) if place.compiler_cache else None
+    environments = environments_of(rendered)
+    return BuiltPackage(file, inspect_package(file), environments, answer["seconds"], result.memory, use)
+
+
+@contextmanager
+def _compiler_cache(place: BuildPlace) -> Iterator[dict[str, Any]]:
+    """What the worker is told of the compiler cache."""
+    cache = place.compiler_cache
+    if cache is None:
+        yield {"cache_program": "", "cache": {}}
+        return
+    with cache.variables(private_tmp=place.sandbox is not None) as variables:
+        yield {"cache_program": str(cache.program), "cache": variables}
 
 
 def _check_commits(request: BuildRequest, built: tuple[str, ...]) -> None:
@@ -229,12 +257,14 @@ def run_worker(
     reads: tuple[Path, ...],
     on_log: OnLog,
     on_answer: Callable[[dict[str, Any]], object],
+    writes: tuple[Path, ...] = (),
 ) -> ChildResult:
     """Run a child process of this package in a build's folder and sandbox.
 
     Args:
         reads: files and folders that it may read besides.
         on_answer: called for each event that is no line of a log.
+        writes: folders that it may write to besides.
     """
 
     def on_event(event: dict[str, Any]) -> None:
@@ -247,7 +277,7 @@ def run_worker(
     if sandbox is not None:
         place.cache.mkdir(parents=True, exist_ok=True)
         reads = (*sandbox.readable, *reads, *place.variant_files, *folders_of(place.channels))
-        sandbox = replace(sandbox, readable=reads, writable=(*sandbox.writable, place.cache))
+        sandbox = replace(sandbox, readable=reads, writable=(*sandbox.writable, place.cache, *writes))
     return run_child(
         module,
         request,

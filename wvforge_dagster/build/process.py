@@ -47,7 +47,7 @@ class ChildLimits:
 
 @dataclass(frozen=True)
 class ChildResult:
-    """How a child ended. `stderr` holds its last 4,000 characters.
+    """How a child ended. `stderr` holds its last 4,000 characters; `memory` is the most that it held, with everything below it.
 
     What it said counts only if its exit status is 0: a script may speak in the name of the process that runs it, but not
     without ending it, or being contradicted.
@@ -55,6 +55,7 @@ class ChildResult:
 
     exit_status: int
     stderr: str
+    memory: int = 0
 
     @property
     def timed_out(self) -> bool:
@@ -104,20 +105,27 @@ def run_child(
     with request_path.open("x", encoding="utf-8") as stream:
         json.dump(request, stream)
     numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
+    told, tells = os.pipe()
+    # Who was killed says nothing, and a child of it may hold the other end open.
+    os.set_blocking(told, False)
     command = sandbox.command(folder) if sandbox is not None else []
-    command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, "--"]
+    command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, str(tells), "--"]
     command += [sys.executable, "-P", "-m", module, str(request_path)]
     cores = {"CPU_COUNT": str(limits.cores)} if limits.cores else {}
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=folder,
-            env=child_environment(folder / "home", folder / "tmp") | cores | dict(environment or {}),
-            start_new_session=True,
-        )
+    with tempfile.TemporaryFile() as errors, os.fdopen(told, "rb", buffering=0) as measured:
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=folder,
+                env=child_environment(folder / "home", folder / "tmp") | cores | dict(environment or {}),
+                start_new_session=True,
+                pass_fds=[tells],
+            )
+        finally:
+            os.close(tells)
         try:
             assert child.stdout is not None
             _read_events(child.stdout, on_event)
@@ -125,7 +133,10 @@ def run_child(
         finally:
             _stop(child)
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4000))
-        return ChildResult(child.returncode, errors.read().decode("utf-8", "replace"))
+        memory = measured.read(32) or b""
+        return ChildResult(
+            child.returncode, errors.read().decode("utf-8", "replace"), int(memory) if memory.isdigit() else 0
+        )
 
 
 def _read_events(stream: IO[bytes], on_event: Callable[[dict[str, Any]], None]) -> None:

@@ -1,6 +1,8 @@
 """Runs one command as a process tree that never outlives its reason: started as a script, imports nothing of wvforge.
 
-    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS [DISK_BYTES]] -- COMMAND...      (0: no limit)
+    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS [DISK_BYTES [DESCRIPTOR]]] -- COMMAND...
+
+0 is no limit. Into the descriptor it writes, at the end, the most bytes of memory that the tree was seen to hold at once.
 
 The engine holds the interpreter's lock while it builds, and the scripts that it starts survive it; so this small process
 stands between the orchestrator and the engine. It leads its own process group, adopts orphans (`PR_SET_CHILD_SUBREAPER`),
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -255,6 +258,11 @@ def main() -> int:
     stuck_seconds = float(stuck[0]) if stuck else STUCK_SECONDS
     most_disk = int(stuck[1]) if len(stuck) > 1 else 0
     most = int(memory)
+    tells = int(stuck[2]) if len(stuck) > 2 else None
+    if tells is not None:
+        # The command must not speak in this process's place.
+        os.set_inheritable(tells, False)
+    peak = 0
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     leave_keyring()
     wake_read, wake_write = os.pipe()
@@ -290,16 +298,26 @@ def main() -> int:
             break
         if time.monotonic() - looked > watch.pause:
             looked = time.monotonic()
+            peak = max(peak, resident(descendants()))
             if watch.look():
                 status = STUCK
                 break
-        if most and resident(descendants()) > most:
-            status = MEMORY
-            break
+        if most:
+            peak = max(peak, resident(descendants()))
+            if peak > most:
+                status = MEMORY
+                break
         if disk.is_full:
             status = DISK
             break
     end_tree()
+    if tells is not None:
+        # What the kernel knows of the largest single process counts what came and went between two looks.
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        try:
+            os.write(tells, b"%d" % max(peak, largest))
+        except OSError:  # nobody wants to know any more
+            pass
     return status
 
 

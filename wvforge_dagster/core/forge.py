@@ -15,8 +15,10 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
+from wvforge_dagster.core.classes import Classes, ClassSettings
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.platforms import PLATFORMS, fits
+from wvforge_dagster.core.limits import Limits, SomeLimits
+from wvforge_dagster.core.platforms import PLATFORMS
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 
 CONFIG_NAME = "forge.yaml"
@@ -79,57 +81,17 @@ PlatformName = Annotated[str, AfterValidator(_is_platform)]
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
 
 
-class SomeLimits(_Settings):
-    """Limits of some packages; what is not given is as for all."""
+class CompilerCacheSettings(_Settings):
+    """A cache of what compilers made, which builds share."""
 
-    hours: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Longest time of a build, in hours."
+    size_gib: float = Field(
+        default=20.0, gt=0, allow_inf_nan=False, description="Most that it takes on the disk, in GiB."
     )
-    memory_gib: float | None = Field(
+    folder: str | None = Field(
         default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Most resident memory of one build with all its processes, in GiB; none: no limit.",
+        min_length=1,
+        description="Where it lies, relative to the forge; none: cache/compilers in its output.",
     )
-    test_hours: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
-    )
-    cores: int | None = Field(
-        default=None,
-        ge=1,
-        description="What scripts are told in CPU_COUNT; none: the machine's cores, divided among the builds side by side.",
-    )
-    disk_gib: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Most that the folder of one build takes on the disk, in GiB; none: no limit.",
-    )
-
-
-class Limits(SomeLimits):
-    """What one build or test may use before it is ended: for all, for the class of heavy builds, and for some packages."""
-
-    hours: float = Field(
-        default=12.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Longest time that one package variant may build, in hours.",
-    )
-    test_hours: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
-    )
-    heavy: SomeLimits = Field(default=SomeLimits(), description="Of the packages that forge.yaml calls heavy.")
-    packages: dict[str, SomeLimits] = Field(
-        default={}, description="Of packages by name or pattern; those of later ones win."
-    )
-
-    def of(self, package: str, *, heavy: bool) -> Limits:
-        """The limits of one package."""
-        special = [self.heavy] if heavy else []
-        special += [limits for pattern, limits in self.packages.items() if fits(package, pattern)]
-        changed = {key: value for limits in special for key, value in limits if value is not None}
-        return self.model_copy(update=changed)
 
 
 class Forge(_Settings):
@@ -164,10 +126,14 @@ class Forge(_Settings):
         description="The platforms that are built for; the packages of the first have plain names, and noarch ones are its. "
         "`platform: NAME` means one.",
     )
-    heavy: tuple[str, ...] = Field(
-        default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
-    )
+    classes: Classes
     limits: Limits = Limits()
+    compiler_cache: CompilerCacheSettings | None = Field(
+        default=None,
+        alias="compiler-cache",
+        description="A cache of what compilers made: {size_gib: 20, folder: PATH}, {} for the defaults; none: there is none, "
+        "because what one build writes to it, others take for theirs.",
+    )
     isolation: Annotated[Literal["auto", "required", "off"], BeforeValidator(off_of_yaml)] = Field(
         default="auto",
         description="Builds and tests run in a sandbox: where there is one (with a warning where not), always, or never.",
@@ -229,6 +195,7 @@ def load_forge(root: Path) -> Forge:
         data = {}
     if not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
+    _refuse_old_keys(data, path)
     try:
         return Forge.model_validate(_tuples(_with_platforms(data, path)))
     except ValidationError as error:
@@ -245,6 +212,18 @@ def _with_platforms(data: Mapping[Any, Any], path: Path) -> Mapping[Any, Any]:
     if isinstance(given, list) and len({str(name) for name in given}) < len(given):
         raise ForgeError("names a platform twice", where=f"{path}: platforms", remedy="remove one")
     return data
+
+
+def _refuse_old_keys(data: Mapping[Any, Any], path: Path) -> None:
+    limits = data.get("limits")
+    for key, has, now in (
+        ("heavy", "heavy" in data, "packages: [...]"),
+        ("limits.heavy", isinstance(limits, Mapping) and "heavy" in limits, "hours: ..., memory_gib: ..."),
+    ):
+        if has:
+            raise ForgeError(
+                "is no key any more", where=f"{path}: {key}", remedy=f"write classes: {{heavy: {{{now}}}}}"
+            )
 
 
 def read_yaml(path: Path, *, remedy: str) -> Any:
@@ -298,9 +277,14 @@ def _model_at(location: Sequence[str | int]) -> type[BaseModel]:
     """The model whose key the last part of a location is."""
     if len(location) == 1:
         return Forge
-    lists: dict[str | int, type[BaseModel]] = {"variants": VariantFile, "channels": FileChannel}
+    holders: dict[str | int, type[BaseModel]] = {
+        "variants": VariantFile,
+        "channels": FileChannel,
+        "classes": ClassSettings,
+        "compiler-cache": CompilerCacheSettings,
+    }
     models = (Checks, SomeChecks) if location[0] == "checks" else (Limits, SomeLimits)
-    return lists.get(location[0]) or models[0 if len(location) == 2 else 1]
+    return holders.get(location[0]) or models[0 if len(location) == 2 else 1]
 
 
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:

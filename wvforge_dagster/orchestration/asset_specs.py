@@ -43,7 +43,10 @@ def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partitions
         group_name=group_of(package),
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
-        metadata=package_metadata(package, forge.not_built_here(package.name)),
+        metadata={
+            **package_metadata(package, forge.not_built_here(package.name)),
+            "class": str(forge.class_of(package.name)),
+        },
         code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
         partitions_def=partitions,
         skippable=True,
@@ -85,7 +88,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         check_names(package),
         forge.forge.checks.of(package.name),
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
-        forge.is_heavy(package.name),
+        forge.class_of(package.name).name,
         [(channel.label, target.publish) for target, channel in forge.targets_of(package.name)],
         _code_version(package, files),
     ]

@@ -31,7 +31,7 @@ from wvforge_dagster.orchestration.metadata import (
 )
 from wvforge_dagster.orchestration.package_asset_check import package_check_results, package_check_specs
 from wvforge_dagster.orchestration.partitions import partition_of, partitions_definition
-from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
+from wvforge_dagster.orchestration.pools import UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
 
 BUILD_CONFIG = convert_user_facing_definition_config_schema(
@@ -79,7 +79,7 @@ def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunct
         op_name=op_name(BUILD, package.name, forge.catalog),
         spec=package_spec(forge, package, partitions),
         checks=[*tests, *package_check_specs(package, partitions)],
-        pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
+        pool=forge.class_of(package.name).name,
         config=BUILD_CONFIG,
     )
 

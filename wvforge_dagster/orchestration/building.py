@@ -15,6 +15,8 @@ from wvforge_dagster.build.builder import (
     build_output,
     remove_folder,
 )
+from wvforge_dagster.build.compiler_cache import PROGRAM as CACHE_NAME
+from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
@@ -37,6 +39,9 @@ from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_facts
 from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
+
+CACHE_PART = "compiler cache"
+"""The recorded part of packages that were compiled with one; it never binds."""
 
 FETCH_PAUSES = (2.0, 8.0)
 """Seconds between the attempts to fetch a source."""
@@ -116,6 +121,8 @@ def build_variant(
             checks=tuple(attempt.checks),
             seconds=attempt.seconds(built),
             log=attempt.log,
+            measure=attempt.measure(built),
+            cache_use=_cache_use(built),
         )
 
 
@@ -193,7 +200,9 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         input_digest=expected.input_digest,
         parts=expected.parts,
         tests=expected.tests,
-        recorded=recorded_parts(isolation_name(forge)),
+        # Whose objects are in it is asked of a package that somebody has to trust.
+        recorded=recorded_parts(isolation_name(forge))
+        | ({CACHE_PART: CACHE_NAME} if forge.forge.compiler_cache else {}),
         recipe_number=output.build_number,
     )
     commits = (expected.parts["sources"][git_source_key(source)] for source in output.sources if "git" in source)
@@ -218,6 +227,11 @@ def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) 
         where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
         raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
     return wanted
+
+
+def _cache_use(built: list[BuiltPackage]) -> CacheUse | None:
+    found = [package.cache_use for package in built if package.cache_use is not None]
+    return sum(found, CacheUse()) if found else None
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

@@ -63,6 +63,10 @@ def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator
         yield from _parts(expected)
         if expected.found or expected.last:
             yield from _package(forge, expected)
+    yield f"  class: {forge.class_of(status.id.package)}"
+    past = forge.history.get(status.id)
+    if past is not None:
+        yield f"  last build: {past.seconds:.0f} s, {past.builds[-1].memory / 2**20:.0f} MiB of memory"
 
 
 def _gpu_lines(forge: ForgeOnDisk, status: Status) -> Iterator[str]:

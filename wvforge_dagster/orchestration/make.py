@@ -9,7 +9,7 @@ beside it says which inputs it is good for as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from wvforge_dagster.build.builder import remove_folder
@@ -26,8 +26,9 @@ from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.isolation import sandbox_of
-from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock, whole_machine
+from wvforge_dagster.orchestration.history import keep_measure
+from wvforge_dagster.orchestration.isolation import compiler_cache_of, sandbox_of
+from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
 from wvforge_dagster.orchestration.testing import test_again
@@ -71,8 +72,7 @@ def make_variant(
                 # Also after tests alone failed: the file is good, and only they have to run again.
                 made = test_again(forge, variant, status, column, on_log)
             else:
-                with whole_machine(forge) if forge.is_heavy(identity.package) else nullcontext():
-                    made = build_variant(forge, variant, status, column, on_log)
+                made = build_variant(forge, variant, status, column, on_log)
         except MakeFailed as failed:
             failure = replace(failed.failure, input_digest=status.input_digest)
             if failure.failure_class is FailureClass.SOLVE:
@@ -80,6 +80,8 @@ def make_variant(
             keep_failure(forge, identity, failure)
             raise MakeFailed(failure, failed.tests, failed.checks) from None
         forget_failure(forge, identity)
+        if made.measure is not None:
+            keep_measure(forge.output, identity, made.measure)
         return replace(made, reason=reason)
 
 
@@ -171,8 +173,9 @@ def _refuse_elsewhere(forge: ForgeOnDisk, identity: VariantId) -> None:
 
 
 def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:
-    """That is no fault of the package's, and is not kept as one."""
+    """That is no fault of the package's, and is not kept as one; nor is a compiler cache that is asked for and not there."""
     try:
         sandbox_of(forge)
+        compiler_cache_of(forge)
     except ForgeError as error:
         raise MakeFailed(Failure(FailureClass.OTHER, str(error))) from None

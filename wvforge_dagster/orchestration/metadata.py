@@ -54,6 +54,11 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
             )
     if made.log is not None:
         metadata["log"] = dg.MetadataValue.path(made.log)
+    if made.cache_use is not None:
+        metadata |= {f"compiler cache: {key}": getattr(made.cache_use, key) for key in ("hits", "misses")}
+    if made.measure is not None:
+        metadata["seconds: all"] = round(made.measure.seconds, 3)
+        metadata["peak memory (MiB)"] = round(made.measure.memory / 2**20, 1)
     metadata |= {f"seconds: {phase.replace('_', ' ')}": round(value, 3) for phase, value in made.seconds.items()}
     return metadata
 

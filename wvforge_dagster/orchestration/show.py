@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict
 
 from wvforge_dagster.core.catalog import Catalog, VariantId
+from wvforge_dagster.core.classes import PackageClass
 from wvforge_dagster.core.gpu import GpuState
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 
+Row = TypedDict(
+    "Row",
+    {
+        "package": str,
+        "partition": str | None,
+        "platform": str,
+        "state": str,
+        "reason": str,
+        "filename": str | None,
+        "sha256": str | None,
+        "channel": str | None,
+        "gpu": str | None,
+        "class": str,
+        "class_reason": str | None,
+    },
+)
+"""One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
 
-class Row(TypedDict):
-    """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
-
-    `partition` is null for a package without variants. `platform` is the one that it is built on. `filename`, `sha256` and
-    `channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel`
-    holds the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the
-    state of its GPU tests (``pending``, ``passed``, ``failed``), null where the recipe has none.
-    """
-
-    package: str
-    partition: str | None
-    platform: str
-    state: str
-    reason: str
-    filename: str | None
-    sha256: str | None
-    channel: str | None
-    gpu: str | None
+`partition` is null for a package without variants. `platform` is the one that it is built on. `filename`, `sha256` and
+`channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel` holds
+the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the state of its GPU
+tests (``pending``, ``passed``, ``failed``), null where the recipe has none. `class_reason` is null for a package that is in no
+class but ``light``.
+"""
 
 
-def rows(statuses: Iterable[Status], home: str = "linux-64") -> list[Row]:
+def rows(statuses: Iterable[Status], class_of: Callable[[str], PackageClass], home: str = "linux-64") -> list[Row]:
     """The rows of these statuses, in their order.
 
     Args:
         home: the forge's first platform.
     """
-    return [_row(status, home) for status in statuses]
+    return [_row(status, class_of(status.id.package), home) for status in statuses]
 
 
-def _row(status: Status, home: str) -> Row:
+def _row(status: Status, package_class: PackageClass, home: str) -> Row:
     artifacts = status.artifacts
-    return Row(
-        package=status.id.package,
-        partition=status.id.partition or None,
-        platform=status.id.package.rpartition("/")[0] or home,
-        state=status.state.value,
-        reason=status.reason,
-        filename=" ".join(artifact.filename for artifact in artifacts) or None,
-        sha256=" ".join(artifact.sha256 for artifact in artifacts) or None,
-        channel=(" ".join(status.channels) or "staging") if artifacts else None,
-        gpu=status.gpu.value if status.gpu else None,
-    )
+    return {
+        "package": status.id.package,
+        "partition": status.id.partition or None,
+        "platform": status.id.package.rpartition("/")[0] or home,
+        "state": status.state.value,
+        "reason": status.reason,
+        "filename": " ".join(artifact.filename for artifact in artifacts) or None,
+        "sha256": " ".join(artifact.sha256 for artifact in artifacts) or None,
+        "channel": (" ".join(status.channels) or "staging") if artifacts else None,
+        "gpu": status.gpu.value if status.gpu else None,
+        "class": package_class.name,
+        "class_reason": package_class.reason or None,
+    }
 
 
 def markdown(found: Iterable[Row]) -> str:
