@@ -31,6 +31,7 @@ c_stdlib: [sysroot]           # [linux]
 c_stdlib: [macosx_deployment_target]  # [osx]
 c_stdlib_version: ['2.17']
 numpy: ['2']
+cdt_arch: armv7l              # [armv7l]
 zip_keys:
   - [python, is_python_min]
 """

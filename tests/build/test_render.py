@@ -7,7 +7,7 @@ import pytest
 from small_forge import SmallForge
 
 from wvforge_dagster.build.render import RenderedForge, find_recipes
-from wvforge_dagster.build.variant_config import _is_legacy
+from wvforge_dagster.build.variant_files import is_legacy
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
 
@@ -311,7 +311,7 @@ def test_a_comment_in_brackets_is_no_selector_unless_it_asks_for_a_platform(
 ) -> None:
     path = tmp_path / "variants.yaml"
     path.write_text(f"python:\n  - 3.12  # [{comment}]\n", encoding="utf-8")
-    assert _is_legacy(path) is is_one
+    assert is_legacy(path) is is_one
 
 
 MATRIX = (

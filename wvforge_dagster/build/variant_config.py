@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,12 +9,8 @@ import rattler_build as engine
 from rattler_build.jinja_config import JinjaConfig
 from rattler_build.tool_config import PlatformConfig
 
+from wvforge_dagster.build.variant_files import is_legacy
 from wvforge_dagster.build.words import plain_words
-from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE
-
-_SELECTOR_NAME = re.compile(
-    r"linux(32|64)?|osx|win(32|64)?|unix|x86|x86_64|aarch64|arm64|ppc64le|s390x|armv\w+|os|environ|(build|target)_platform"
-)
 
 
 def native(platform: str) -> PlatformConfig:
@@ -51,7 +45,7 @@ def read_variants(paths: Iterable[Path], platform: str) -> engine.VariantConfig:
     merged = engine.VariantConfig({})
     files: list[tuple[Path, engine.VariantConfig]] = []
     for path in paths:
-        read = engine.VariantConfig.from_conda_build_config if _is_legacy(path) else _read_plain
+        read = engine.VariantConfig.from_conda_build_config if is_legacy(path) else _read_plain
         try:
             files.append((path, read(path, jinja)))
         except Exception as error:
@@ -74,7 +68,7 @@ def _check_zip(merged: engine.VariantConfig, files: list[tuple[Path, engine.Vari
         for key in group:
             if key in seen:
                 raise BadVariants(place, f"zip_keys: {key} is in two groups; put what goes together into one")
-            if not counts[key] and not _is_legacy(place):
+            if not counts[key] and not is_legacy(place):
                 raise BadVariants(place, f"zip_keys: {key} has no values in any variant file")
             seen.add(key)
         given = {key: count for key, count in counts.items() if count}
@@ -95,19 +89,3 @@ def _short(path: Path, beside: Path) -> str:
 
 def _read_plain(path: Path, jinja: JinjaConfig) -> engine.VariantConfig:
     return engine.VariantConfig.from_file_with_context(path, jinja)
-
-
-def _is_legacy(path: Path) -> bool:
-    if path.name == LEGACY_VARIANT_FILE:
-        return True
-    text = path.read_text(encoding="utf-8")
-    return any(map(_is_selector, re.findall(r"#\s*\[([^\n]+)\][ \t\r]*$", text, re.MULTILINE)))
-
-
-def _is_selector(words: str) -> bool:
-    """Whether what is in the brackets of a comment asks for a platform or the environment, as conda-build's selectors do."""
-    try:
-        tree = ast.parse(words.strip(), mode="eval")
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    return any(isinstance(node, ast.Name) and _SELECTOR_NAME.fullmatch(node.id) for node in ast.walk(tree))

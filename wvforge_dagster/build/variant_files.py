@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, VariantFile, read_yaml
 from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE, OWN_VARIANT_FILES
+
+_SELECTOR_NAME = re.compile(
+    r"linux(32|64)?|osx|win(32|64)?|unix|x86|x86_64|aarch64|arm64|ppc64le|s390x|armv\w+|os|environ|(build|target)_platform"
+)
 
 _NOT_LISTS = ("pin_run_as_build", "extend_keys", "__migrator")
 
@@ -24,13 +30,8 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
     data = read_yaml(path, remedy="write it, or name others in forge.yaml: variants ([] for none)")
     if data is not None and not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
-    for key, values in (data or {}).items():
-        if not isinstance(values, list) and key not in _NOT_LISTS and path.name != LEGACY_VARIANT_FILE:
-            shown = "a mapping" if isinstance(values, Mapping) else repr(values)
-            raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
-        if isinstance(values, list):
-            _check_values(path, str(key), values)
-    _refuse_twins(data or {}, path)
+    if not is_legacy(path):
+        _check_keys(path, data or {})
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if entry.sha256 is not None and found != entry.sha256:
         raise ForgeError(
@@ -39,6 +40,16 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
             remedy=f"restore it, or write that into {CONFIG_NAME}: variants",
         )
     return found
+
+
+def _check_keys(path: Path, data: Mapping[Any, Any]) -> None:
+    for key, values in data.items():
+        if not isinstance(values, list) and key not in _NOT_LISTS:
+            shown = "a mapping" if isinstance(values, Mapping) else repr(values)
+            raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
+        if isinstance(values, list):
+            _check_values(path, str(key), values)
+    _refuse_twins(data, path)
 
 
 def _check_values(path: Path, key: str, values: list[object]) -> None:
@@ -67,3 +78,20 @@ def own_variant_files(recipe: Path) -> tuple[Path, ...]:
     """The variant file beside a recipe.yaml, if there is one."""
     found = (recipe.with_name(name) for name in OWN_VARIANT_FILES)
     return tuple(path for path in found if path.is_file())[:1]
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether a variant file is written as conda-build writes them: by its name, or because it has selectors."""
+    if path.name == LEGACY_VARIANT_FILE:
+        return True
+    text = path.read_text(encoding="utf-8")
+    return any(map(_is_selector, re.findall(r"#\s*\[([^\n]+)\][ \t\r]*$", text, re.MULTILINE)))
+
+
+def _is_selector(words: str) -> bool:
+    """Whether what is in the brackets of a comment asks for a platform or the environment, as conda-build's selectors do."""
+    try:
+        tree = ast.parse(words.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return any(isinstance(node, ast.Name) and _SELECTOR_NAME.fullmatch(node.id) for node in ast.walk(tree))
