@@ -20,6 +20,7 @@ from wvforge_dagster.core.artifact import Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.inputs import input_digest, input_parts
 from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.siblings import whole_variant
 
 GENEROUS = ChildLimits(seconds=120)
 
@@ -52,6 +53,8 @@ class Builder:
         parts = input_parts(output, files=files, sources={}, local_packages={}, platform="linux-64")
         record = Record(name, partition, input_digest(parts), parts, recipe_number=output.build_number)
         sha256 = request.pop("recipe_sha256", hashlib.sha256(path.read_bytes()).hexdigest())
+        if output.variant:
+            request.setdefault("variant", whole_variant(output, self.forge.rendered(name).outputs))
         place = request.pop("place", None) or self.place()
         return build_output(BuildRequest(path, sha256, output, record, **request), place, self.on_log)
 
