@@ -121,6 +121,7 @@ def status(
         for fault in refresh_everything(forge).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
     statuses = derive_statuses(forge)
+    show_warnings(forge.warnings)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
         sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")

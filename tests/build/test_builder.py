@@ -21,7 +21,7 @@ from wvforge_dagster.core.digest import digest_tree
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.inputs import input_parts
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.orchestration.evidence import recipe_files
+from wvforge_dagster.orchestration.recipe_files import recipe_files
 
 
 def read(file: PackageFile, name: str) -> Any:

@@ -11,16 +11,19 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import math
 import re
 import signal
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.limits import SECONDS_PER_RECIPE
+from wvforge_dagster.build.limits import FEWER_VARIANTS, MOST_VARIANTS, SECONDS_PER_RECIPE
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.build.recipe_places import find_recipes
 from wvforge_dagster.build.variant_files import check_variant_file, own_variant_files
 from wvforge_dagster.core.columns import DIMENSION_OF_KEY, Dimensions, forge_dimensions
 from wvforge_dagster.core.digest import digest
@@ -28,16 +31,21 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import Forge
 from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement, name_from_path
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 MOST_RECIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class RenderedForge:
-    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns."""
+    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns.
+
+    Attributes:
+        warnings: folders that have no recipe where one is looked for.
+    """
 
     recipes: tuple[Recipe | BrokenRecipe, ...]
     dimensions: Dimensions
+    warnings: tuple[ForgeError, ...] = ()
 
 
 def render_forge(root: Path, forge: Forge) -> RenderedForge:
@@ -55,10 +63,11 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
             "platform": forge.platform,
         }
     )
-    found: dict[str, Recipe | BrokenRecipe] = {}
+    places = find_recipes(root, forge.recipes)
+    found: dict[str, Recipe | BrokenRecipe] = {broken.path: broken for broken in places.broken}
     keys: dict[str, str] = {}
     digests: dict[str, str] = {}
-    for path in find_recipes(root, forge.recipes):
+    for path in places.paths:
         content = _read_recipe(root / path)
         if isinstance(content, str):
             found[path] = _recipe(path, {"event": "broken", "reason": content}, "")
@@ -91,7 +100,13 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 if not event.get("passing"):
                     _keep(cache / f"{keys[path]}.json", event)
     recipes = tuple(found[path] for path in sorted(found))
-    return RenderedForge(recipes, _dimensions(values["values"] if values else {}, recipes))
+    warnings = tuple(
+        ForgeError(
+            f"has no recipe ({' or '.join(forge.recipes)})", where=folder, remedy="write one, or remove the folder"
+        )
+        for folder in places.without
+    )
+    return RenderedForge(recipes, _dimensions(values["values"] if values else {}, recipes), warnings)
 
 
 def _dimensions(values: Mapping[str, list[str]], recipes: Iterable[Recipe | BrokenRecipe]) -> Dimensions:
@@ -114,26 +129,6 @@ def _from_cache(cache: Path, path: str, key: str, sha256: str) -> Recipe | Broke
     return _recipe(path, answer, sha256) if answer is not None else None
 
 
-def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Paths of the recipe files that match, relative to `root`, in order, each once."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise ForgeError(
-                f"recipes: {pattern!r} leaves the forge",
-                where=str(root / "forge.yaml"),
-                remedy="use a pattern below it",
-            )
-        try:
-            matched = sorted(root.glob(pattern))
-        except (ValueError, IndexError, NotImplementedError) as error:
-            raise ForgeError(f"recipes: {pattern!r} is no pattern: {error}", where=str(root / "forge.yaml")) from None
-        for path in matched:
-            if path.name.endswith((".yaml", ".yml")):
-                found[path.relative_to(root).as_posix()] = None
-    return tuple(sorted(found))
-
-
 def _read_recipe(path: Path) -> bytes | str:
     """The recipe file, or why it cannot be read."""
     try:
@@ -141,9 +136,10 @@ def _read_recipe(path: Path) -> bytes | str:
             return "is not a file"
         if path.stat().st_size > MOST_RECIPE_BYTES:
             return f"holds {path.stat().st_size:,} bytes; a recipe has {MOST_RECIPE_BYTES:,} at the most"
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}; give yourself the right to read it"
+    return "begins with a byte order mark; save it as UTF-8 without one" if content.startswith(BOM_UTF8) else content
 
 
 def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict[str, Any]]:
@@ -168,7 +164,8 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
         if last["event"] == "start":
             # How long it takes depends on the machine as well: it is tried again by the next command.
             slow = result.exit_status == 128 + signal.SIGALRM
-            yield {"event": "broken", "path": last["path"], "reason": _why(result), "passing": slow}
+            reason = f"{_why(result)}{_most_variants(last['widest'])}"
+            yield {"event": "broken", "path": last["path"], "reason": reason, "passing": slow}
         done = {event["path"] for event in collected if "path" in event}
         remaining = [path for path in remaining if path not in done]
         if not remaining:
@@ -190,6 +187,14 @@ def _why(result: ChildResult) -> str:
         return "rendering it takes too much memory"
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
     return f"the engine died over it: {last[0]}"
+
+
+def _most_variants(widest: Mapping[str, int]) -> str:
+    """What to do about a recipe that rendering does not come to an end with, if it may be for its many variants."""
+    count = math.prod(widest.values())
+    if count <= MOST_VARIANTS:
+        return "; make it simpler"
+    return f"; {', '.join(widest)} have {count:,} combinations: {FEWER_VARIANTS}"
 
 
 def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | BrokenRecipe:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, VariantFile, read_yaml
@@ -24,10 +26,12 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
     if data is not None and not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
     for key, values in (data or {}).items():
-        if not isinstance(values, list) and key not in _NOT_LISTS and path.name != LEGACY_VARIANT_FILE:
-            shown = "a mapping" if isinstance(values, Mapping) else repr(values)
-            raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if key not in _NOT_LISTS and path.name != LEGACY_VARIANT_FILE:
+            _check_values(f"{path}: {key}", key, values)
+    content = path.read_bytes()
+    if content.startswith(BOM_UTF8):
+        raise ForgeError("begins with a byte order mark", where=str(path), remedy="save it as UTF-8 without one")
+    found = hashlib.sha256(content).hexdigest()
     if entry.sha256 is not None and found != entry.sha256:
         raise ForgeError(
             f"is not the file that is locked: its sha256 is {found}",
@@ -35,6 +39,23 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
             remedy=f"restore it, or write that into {CONFIG_NAME}: variants",
         )
     return found
+
+
+def _check_values(where: str, key: Any, values: Any) -> None:
+    if values is None:
+        raise ForgeError("has no values", where=where, remedy="give it a list of them, or remove it")
+    if not isinstance(values, list):
+        shown = "a mapping" if isinstance(values, Mapping) else repr(values)
+        raise ForgeError(f"should be a list, is {shown}", where=where, remedy=f"write {key}: [{values}]")
+    for value in values:
+        if key == "zip_keys" and not isinstance(value, list):
+            raise ForgeError(
+                f"should be a list of lists of keys, has {value!r}",
+                where=where,
+                remedy=f"write {key}: [[{', '.join(map(str, values))}]]",
+            )
+        if key != "zip_keys" and isinstance(value, list):
+            raise ForgeError(f"has the list {value!r} for a value", where=where, remedy="write plain values")
 
 
 def own_variant_files(recipe: Path) -> tuple[Path, ...]:

@@ -74,6 +74,7 @@ class Status:
         tests_only: the file is good, and only its tests have to run again.
         want: a digest over everything that it is to be made from, through what it needs as well, known before that is built.
         kept: the files of a retired one.
+        broken: its recipe, or a file of it, cannot be used as it is: nothing is tried until that is mended.
     """
 
     id: VariantId
@@ -87,6 +88,7 @@ class Status:
     want: str = ""
     kept: tuple[Artifact, ...] = ()
     with_column: tuple[str, ...] = ()
+    broken: bool = False
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:

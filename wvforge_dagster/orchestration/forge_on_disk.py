@@ -33,6 +33,7 @@ class ForgeOnDisk:
         forge: its settings.
         catalog: its packages, in dependency order.
         targets: the publish targets, with their channels.
+        warnings: what is odd in the forge and stops nothing, one line each.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class ForgeOnDisk:
     catalog: Catalog
     targets: tuple[tuple[PublishTarget, Channel], ...]
     settings: Settings = field(repr=False)
+    warnings: tuple[ForgeError, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -143,7 +145,7 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
     rendered = render_forge(root, forge)
     catalog = make_catalog(rendered.recipes, rendered.dimensions)
-    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
+    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings)
 
 
 def _is_channel(url: str) -> bool:
