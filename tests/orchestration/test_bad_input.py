@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -90,7 +90,7 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
         return _failed(FailureClass.TEST, f"test package_contents failed: {text.split(': ', 1)[-1]}", log.lines)
     if text == "No license files were copied":
         words = "about.license_file: no such file, neither beside the recipe nor in the source; mend the name"
-        return _failed(FailureClass.OTHER, words, log.lines)
+        return _failed(FailureClass.SCRIPT, words, log.lines)
     if text == "Could not collect run exports":
         among = ", ".join(found.group(1) for line in log.lines if (found := _SOLVED.match(line)))
         words = (

@@ -12,7 +12,7 @@ import re
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: 
     variants = recipe.render(config, render_config)
     if len(variants) > MOST_VARIANTS:
         raise ValueError(f"renders to {len(variants):,} variants, more than {MOST_VARIANTS:,}: {FEWER_VARIANTS}")
-    outputs = []
+    _refuse_twins(source, variants)
+    outputs: list[dict[str, Any]] = []
     for variant in variants:
         rendered = variant.recipe.to_dict()
         name = variant.recipe.package.name
@@ -124,6 +125,20 @@ def render(recipe: engine.Stage0Recipe, config: engine.VariantConfig, platform: 
         "maintainers": [str(item) for item in extra.get("recipe-maintainers") or []],
         "outputs": outputs,
     }
+
+
+def _refuse_twins(source: Mapping[str, Any], variants: Sequence[engine.RenderedVariant]) -> None:
+    """Refuse two outputs that are one file. The engine renders all outputs for one variant after the other."""
+    listed = source.get("outputs") or []
+    if not listed or not all("package" in output for output in listed) or len(variants) % len(listed):
+        return  # some are conditional, or no packages
+    for first in range(0, len(variants), len(listed)):
+        names: set[tuple[str, str]] = set()
+        for variant in variants[first : first + len(listed)]:
+            name = variant.recipe.package.name
+            if (name, str(variant.recipe.build.string)) in names:
+                raise ValueError(f"outputs: two outputs make {name} {variant.recipe.package.version}; rename one")
+            names.add((name, str(variant.recipe.build.string)))
 
 
 _USED = {

@@ -183,8 +183,6 @@ def _same_files(recipe: Recipe) -> str | None:
                     f"{recipe.path}: build.string: {output.build_string!r} is the same in several {where}; "
                     "add ${{ hash }} to it"
                 )
-            if twin is not output:
-                return f"{recipe.path}: outputs: two outputs make {output.name} {output.version}; rename one"
     return None
 
 
