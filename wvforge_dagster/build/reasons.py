@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections import deque
 from pathlib import Path
@@ -13,6 +14,8 @@ from wvforge_dagster.build.words import is_unreachable, plain_words, solver_word
 from wvforge_dagster.core.failure import FailureClass
 
 LAST_LINES = 30
+SCARCE = 16 << 20
+"""Bytes on a disk that counts as full when a file cannot be written to it."""
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
 _EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
 _SOLVED = re.compile(r"^│ (\S+) +┆ [\d]")
@@ -88,6 +91,8 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
     if "package content tests" in text:
         # The engine runs these before it writes the package, whatever it is told of tests.
         return _failed(FailureClass.TEST, f"test package_contents failed: {text.split(': ', 1)[-1]}", log.lines)
+    if text.startswith("Could not open or create, or write to file") and _is_disk_full(Path()):
+        text = "No space left on device"  # which the engine does not say
     if text == "No license files were copied":
         words = "about.license_file: no such file, neither beside the recipe nor in the source; mend the name"
         return _failed(FailureClass.SCRIPT, words, log.lines)
@@ -98,6 +103,12 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
         )
         return _failed(FailureClass.FETCH, words, log.lines)
     return _failed(FailureClass.OTHER, text, log.lines)
+
+
+def _is_disk_full(folder: Path) -> bool:
+    """Whether less is free than what was to be packed takes. The engine has removed its unfinished package by now."""
+    sizes = (path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return shutil.disk_usage(folder).free < max(sum(sizes), SCARCE)
 
 
 def _patch_reason(text: str, log: EngineLog) -> str:
