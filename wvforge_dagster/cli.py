@@ -93,6 +93,7 @@ def build(
     forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
+        show_warnings(forge.warnings)
         show_lines(what_it_would_do(forge, wanted))
         return
     _assemble_upstream(forge)

@@ -448,3 +448,12 @@ def test_a_build_whose_orchestrator_was_stopped_for_a_while_goes_on(small_forge:
     assert builder.build("a").artifact.file_count == 1
     assert not stops
     assert any(line.strip().endswith("30000") for line in builder.lines)
+
+
+def test_a_folder_whose_path_is_too_long_for_the_engine_is_named_before_it_breaks_off(builder: Builder) -> None:
+    builder.forge.package("a")
+    place = builder.place(folder=builder.forge.root / ("n" * 240))
+    with pytest.raises(
+        BuildFailed, match=r"a is built in has \d{3} characters, of which 255 are possible; give the package"
+    ):
+        builder.build("a", place=place)
