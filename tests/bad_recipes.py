@@ -89,6 +89,7 @@ BAD_RECIPES: dict[str, Bad] = {
     "utf-16": Bad(P.encode("utf-16"), "is not UTF-8 (byte 0); save it as UTF-8"),
     "mark": Bad(b"\xef\xbb\xbf" + P.encode(), "begins with a byte order mark; save it as UTF-8 without one"),
     "nul": Bad(b"package: {name: nul, version: '1\x00'}\n", "malformed YAML in line 1, column 31: "),
+    "control": Bad(P + "# \x01\n", "is not plain YAML: unacceptable character #x0001: "),
     "binary": Bad(b"\x00\x01\x02", ""),
     "old-format": Bad(
         "{% set name = 'x' %}\npackage: {name: {{ name }}}\n",

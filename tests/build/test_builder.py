@@ -209,7 +209,7 @@ def test_a_missing_source_is_named(builder: Builder) -> None:
     builder.forge.recipe(
         "a", "package: {name: a, version: '1'}\nsource: {path: ../nothing}\nbuild: {noarch: generic, script: 'true'}\n"
     )
-    assert "nothing`: No such file or directory" in failure(builder, "a").reason
+    assert "nothing: No such file or directory" in failure(builder, "a").reason
 
 
 def test_a_patch_that_does_not_apply_is_named(builder: Builder) -> None:
@@ -220,7 +220,7 @@ def test_a_patch_that_does_not_apply_is_named(builder: Builder) -> None:
         "package: {name: a, version: '1'}\nsource: {path: ../src, patches: [bad.patch]}\n"
         "build: {noarch: generic, script: 'true'}\n",
     )
-    assert "patch" in failure(builder, "a").reason.lower()
+    assert failure(builder, "a").reason.startswith("patch bad.patch does not apply: hunk #1: could not find context")
 
 
 def test_a_build_that_takes_too_long_says_so_and_ends(small_forge: SmallForge) -> None:
@@ -256,13 +256,6 @@ def test_a_recipe_that_changed_since_it_was_rendered_is_not_built_as_another(bui
     output = builder.forge.output("a")
     builder.forge.edit("a", "name: a", "name: b")
     assert "changed while it was being built" in failure(builder, "a", output=output).reason
-
-
-def test_a_recipe_that_only_the_engine_can_read_fails_with_that_reason(builder: Builder) -> None:
-    builder.forge.package("a", more="# a byte that YAML does not allow: \x01\n")
-    found = failure(builder, "a")
-    assert found.failure_class is FailureClass.RENDER
-    assert "recipe.yaml" in found.reason
 
 
 def outcomes(builder: Builder, name: str, **place: Any) -> tuple[Outcome, ...]:

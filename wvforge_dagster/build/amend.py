@@ -55,7 +55,7 @@ def check_amendable(text: str) -> None:
         place = f" (line {mark.line + 1})" if mark else ""
         raise ValueError(f"is not plain YAML: {error.problem or error.context}{place}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"is not plain YAML: {error}") from None
+        raise ValueError(f"is not plain YAML: {str(error).splitlines()[0]}; take that out") from None
     if not isinstance(root, yaml.MappingNode):
         raise ValueError("must be a mapping of keys and values")
 
