@@ -93,6 +93,7 @@ def build(
     forced = {i: "forced" for i in here if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
+        show_warnings(forge.warnings)
         show_lines(what_it_would_do(forge, wanted))
         return
     assemble_upstream(forge)
@@ -121,6 +122,7 @@ def status(
         for fault in refresh_everything(forge).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
     statuses = derive_statuses(forge)
+    show_warnings(forge.warnings)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
         sys.stdout.write(json.dumps(rows(statuses.values(), forge.class_of, forge.forge.platform), indent=2) + "\n")

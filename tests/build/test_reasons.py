@@ -43,7 +43,7 @@ def log_of(*lines: str, span: str | None = SCRIPT) -> EngineLog:
         (["sh: 1: nvcc: command not found", "goodbye"], "build script failed: sh: 1: nvcc: command not found"),
         (["++ inner", "ValueError: x"], "build script failed at `inner`: ValueError: x"),
         (["+ make"], "build script failed at `make`"),
-        ([], "build script failed"),
+        ([], "build script failed before it said anything; check that the file of build.script is there"),
     ],
 )
 def test_a_failed_script_is_told_by_its_last_command_and_its_last_error(lines: list[str], reason: str) -> None:

@@ -6,79 +6,24 @@ from pathlib import Path
 import pytest
 from small_forge import SmallForge
 
-from wvforge_dagster.build.render import RenderedForge, find_recipes
+from wvforge_dagster.build.recipe_places import find_recipes
 from wvforge_dagster.build.variant_files import is_legacy
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
-
-PACKAGE = "package: {name: NAME, version: '1'}\n"
-BAD_RECIPES: dict[str, tuple[str | bytes, str]] = {
-    "syntax": ("package: [\n", "Failed to parse YAML"),
-    "empty": ("", "missing required field 'package'"),
-    "list": ("- a\n", "must be a mapping"),
-    "unknown-key": (PACKAGE + "bild: {}\n", "bild"),
-    "undefined": ("package: {name: undefined, version: '${{ nope }}'}\n", "undefined value"),
-    "jinja": (PACKAGE + "about: {summary: '${{ 1 + }}'}\n", ""),
-    "latin-1": ("package: {name: caf\xe9, version: '1'}\n".encode("latin-1"), "not UTF-8"),
-    "binary": (b"\x00\x01\x02", ""),
-    "build-string": (PACKAGE + "build: {string: ../../../evil_0}\n", "'../../../evil_0' cannot be part of a filename"),
-    "dots-in-name": ("package: {name: ../x, version: '1'}\n", "'../x'"),
-    "dots-in-version": (PACKAGE.replace("'1'", "../1"), ""),
-    "long": (b"#" * (2 << 20), "2,097,152 bytes"),
-    "memory": (PACKAGE + "about: {summary: \"${{ 'x' * 9999999999 }}\"}\n", "too much memory"),
-    "levels": ("a: " + "[" * 20_000, ""),
-}
-
-
-@pytest.fixture(scope="module")
-def bad_forge(tmp_path_factory: pytest.TempPathFactory) -> RenderedForge:
-    """Every bad recipe beside two good ones, rendered once."""
-    forge = SmallForge(tmp_path_factory.mktemp("forge"))
-    for name, (text, _) in BAD_RECIPES.items():
-        forge.recipe(name, text.replace("NAME", name) if isinstance(text, str) else text)
-    forge.write("pkgs/folder/recipe/recipe.yaml/file", "")
-    forge.package("aaa-good")
-    forge.package("zzz-good")
-    return forge.render()
-
-
-@pytest.mark.parametrize("name", BAD_RECIPES)
-def test_a_bad_recipe_is_broken_with_its_file_and_reason_in_one_line(bad_forge: RenderedForge, name: str) -> None:
-    (found,) = [recipe for recipe in bad_forge.recipes if recipe.path == f"pkgs/{name}/recipe/recipe.yaml"]
-    assert isinstance(found, BrokenRecipe)
-    assert found.name == name
-    assert found.reason.startswith(f"{found.path}: ")
-    assert BAD_RECIPES[name][1] in found.reason
-    assert len(found.reason) > len(found.path) + 10
-    assert "\n" not in found.reason
-    assert "Py" not in found.reason
-
-
-def test_a_folder_named_recipe_yaml_is_broken(bad_forge: RenderedForge) -> None:
-    assert BrokenRecipe(
-        "pkgs/folder/recipe/recipe.yaml", "folder", "pkgs/folder/recipe/recipe.yaml: is not a file"
-    ) in (bad_forge.recipes)
-
-
-def test_bad_recipes_take_no_others_along(bad_forge: RenderedForge) -> None:
-    good = [recipe.name for recipe in bad_forge.recipes if isinstance(recipe, Recipe)]
-    assert good == ["aaa-good", "zzz-good"]
-    assert len(bad_forge.recipes) == len(BAD_RECIPES) + 3
-
-
-@pytest.mark.integration
-def test_a_recipe_that_does_not_come_to_an_end_is_broken_and_the_next_renders(small_forge: SmallForge) -> None:
-    slow = "\n".join(f"  a{i}: \"${{{{ ('x' * 100000000) | length }}}}\"" for i in range(1000))
-    small_forge.recipe("endless", f"context:\n{slow}\npackage: {{name: endless, version: '1'}}\n")
-    small_forge.package("next")
-    assert "takes longer than 10 seconds" in small_forge.why_broken("endless")
-    assert small_forge.rendered("next").name == "next"
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("python: 3.12\n", "variants.yaml: python: should be a list, is 3.12; write python: [3.12]"),
+        ("python:\n", "variants.yaml: python: has no values; give it a list of them, or remove it"),
+        ("python: [[a, b]]\n", "variants.yaml: python: holds a list; its values are single ones"),
+        (
+            "zip_keys: [a, b]\n",
+            "variants.yaml: zip_keys: should be a list of lists; write zip_keys: [[a, b]]",
+        ),
+        ("\ufeffpython: ['3.12']\n", "variants.yaml: begins with a byte order mark; save it as UTF-8 without one"),
+        ("a: ['${{ 1 + }}']\n", "variants.yaml: Jinja: syntax error: unexpected end of variable block (line 1)"),
+        ("python: ['3.12']\npython: ['3.13']\n", 'Duplicate key "python" in mapping (lines 1 and 2); keep one'),
         ("python: {a: b}\n", "variants.yaml: python: should be a list, is a mapping"),
         ("- python\n", "variants.yaml: holds a list, not keys with lists of values"),
         ("python: [\n", "variants.yaml:2: malformed YAML"),

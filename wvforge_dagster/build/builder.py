@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,9 @@ from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import OWN_VARIANT_FILES, Output
+
+LONGEST_PREFIX = 255
+"""Characters that the engine pads a host environment's path to."""
 
 OnLog = Callable[[str, str], None]
 """Called for each line of a build's log with its level (``info``, ``warn``, ``error``) and text."""
@@ -133,8 +137,9 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     Raises:
         BuildFailed: with the reason, if no package came out.
     """
-    recipe = _private_copy(request, place.folder)
     package_folder = place.folder / "out"
+    _check_prefix(request, package_folder)
+    recipe = _private_copy(request, place.folder)
     answers: list[dict[str, Any]] = []
     with _compiler_cache(place) as cache:
         result = run_worker(
@@ -161,7 +166,10 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
         )
     answer = only_answer(answers, result)
     if answer.get("event") != "built":
-        raise BuildFailed(failure_of(answer, result, place.limits, "the build"))
+        failure = failure_of(answer, result, place.limits, "the build")
+        # What the engine says of the copy is true of the recipe's own files.
+        reason = failure.reason.replace(str(recipe.parent), str(request.recipe.parent))
+        raise BuildFailed(replace(failure, reason=reason))
     path = Path(answer["path"])
     if path.resolve() != package_folder.resolve() / path.parent.name / path.name:
         reason = "what the build left as its package is a link, or lies elsewhere"
@@ -183,6 +191,18 @@ def _compiler_cache(place: BuildPlace) -> Iterator[dict[str, Any]]:
         return
     with cache.variables(private_tmp=place.sandbox is not None) as variables:
         yield {"cache_program": str(cache.program), "cache": variables}
+
+
+def _check_prefix(request: BuildRequest, package_folder: Path) -> None:
+    """The engine pads the host environment's path to 255 characters, and breaks off over one that is longer."""
+    name = request.output.name
+    length = len(str(package_folder.resolve() / "bld" / f"rattler-build_{name}" / "host_env"))
+    if length > LONGEST_PREFIX:
+        reason = (
+            f"the folder that {name} is built in has {length} characters, of which {LONGEST_PREFIX} are possible; "
+            "give the package a shorter name, or move the forge (or output in forge.yaml) to a shorter place"
+        )
+        raise BuildFailed(Failure(FailureClass.OTHER, reason))
 
 
 def _check_commits(request: BuildRequest, built: tuple[str, ...]) -> None:
@@ -296,6 +316,13 @@ def copy_recipe_folder(source: Path, target: Path) -> None:
         return {name for name in names if name in ("__pycache__", ".git") or Path(current, name) in target.parents}
 
     shutil.copytree(source, target, symlinks=True, ignore=left_out)
+    # Root can copy what its builds, in a sandbox, could not read.
+    for current, _, names in os.walk(target):
+        Path(current).chmod(0o700)
+        for name in names:
+            path = Path(current, name)
+            if not path.is_symlink() and not path.stat().st_mode & stat.S_IRUSR:
+                path.chmod(path.stat().st_mode | stat.S_IRUSR)
 
 
 def _local_sources(request: BuildRequest) -> tuple[Path, ...]:

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         install(request["specs"], request["channels"], request["platform"], prefix)
     except Exception as error:  # rattler has no common class of its errors
-        events.send("unsolvable", words=solver_words(error))
+        events.send("unsolvable", words=solver_words(error, request["channels"]))
         return
     # The GPU is used from here on.
     gpu = find_gpu()

@@ -11,16 +11,19 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import math
 import re
 import signal
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.limits import SECONDS_PER_RECIPE
+from wvforge_dagster.build.limits import FEWER_VARIANTS, MOST_VARIANTS, SECONDS_PER_RECIPE
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.build.recipe_places import RecipePlaces, find_recipes
 from wvforge_dagster.build.variant_files import check_variant_file, own_variant_files
 from wvforge_dagster.core.columns import DIMENSION_OF_KEY, Dimensions, forge_dimensions
 from wvforge_dagster.core.digest import digest
@@ -28,7 +31,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import Forge
 from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement, name_from_path
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 4
 MOST_RECIPE_BYTES = 1 << 20
 
 
@@ -39,11 +42,13 @@ class RenderedForge:
     Attributes:
         recipes: as rendered for the first platform of the forge.
         further: as rendered for each of the others.
+        warnings: folders that have no recipe where one is looked for.
     """
 
     recipes: tuple[Recipe | BrokenRecipe, ...]
     dimensions: Dimensions
     further: Mapping[str, tuple[Recipe | BrokenRecipe, ...]] = field(default_factory=dict, hash=False)
+    warnings: tuple[ForgeError, ...] = ()
 
 
 def render_forge(root: Path, forge: Forge) -> RenderedForge:
@@ -52,14 +57,21 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
     Raises:
         ForgeError: for a fault of a variant file. A fault of a recipe is a `BrokenRecipe` in the result.
     """
-    recipes, values = _render_for(root, forge, forge.platform)
-    further = {platform: _render_for(root, forge, platform)[0] for platform in forge.platforms[1:]}
+    places = find_recipes(root, forge.recipes)
+    recipes, values = _render_for(root, forge, forge.platform, places)
+    further = {platform: _render_for(root, forge, platform, places)[0] for platform in forge.platforms[1:]}
     everything = (*recipes, *(recipe for found in further.values() for recipe in found))
-    return RenderedForge(recipes, _dimensions(values, everything), further)
+    warnings = tuple(
+        ForgeError(
+            f"has no recipe ({' or '.join(forge.recipes)})", where=folder, remedy="write one, or remove the folder"
+        )
+        for folder in places.without
+    )
+    return RenderedForge(recipes, _dimensions(values, everything), further, warnings)
 
 
 def _render_for(
-    root: Path, forge: Forge, platform: str
+    root: Path, forge: Forge, platform: str, places: RecipePlaces
 ) -> tuple[tuple[Recipe | BrokenRecipe, ...], Mapping[str, list[str]]]:
     """All recipes as they are for one platform, and the values of the variant keys."""
     cache = root / forge.output / "cache" / "rendered"
@@ -72,10 +84,10 @@ def _render_for(
             "architectures": forge.architectures.to_json(),
         }
     )
-    found: dict[str, Recipe | BrokenRecipe] = {}
+    found: dict[str, Recipe | BrokenRecipe] = {broken.path: broken for broken in places.broken}
     keys: dict[str, str] = {}
     digests: dict[str, str] = {}
-    for path in find_recipes(root, forge.recipes):
+    for path in places.paths:
         content = _read_recipe(root / path)
         if isinstance(content, str):
             found[path] = _recipe(path, {"event": "broken", "reason": content}, "")
@@ -130,26 +142,6 @@ def _from_cache(cache: Path, path: str, key: str, sha256: str) -> Recipe | Broke
     return _recipe(path, answer, sha256) if answer is not None else None
 
 
-def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Paths of the recipe files that match, relative to `root`, in order, each once."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise ForgeError(
-                f"recipes: {pattern!r} leaves the forge",
-                where=str(root / "forge.yaml"),
-                remedy="use a pattern below it",
-            )
-        try:
-            matched = sorted(root.glob(pattern))
-        except (ValueError, IndexError, NotImplementedError) as error:
-            raise ForgeError(f"recipes: {pattern!r} is no pattern: {error}", where=str(root / "forge.yaml")) from None
-        for path in matched:
-            if path.name.endswith((".yaml", ".yml")):
-                found[path.relative_to(root).as_posix()] = None
-    return tuple(sorted(found))
-
-
 def _read_recipe(path: Path) -> bytes | str:
     """The recipe file, or why it cannot be read."""
     try:
@@ -157,9 +149,10 @@ def _read_recipe(path: Path) -> bytes | str:
             return "is not a file"
         if path.stat().st_size > MOST_RECIPE_BYTES:
             return f"holds {path.stat().st_size:,} bytes; a recipe has {MOST_RECIPE_BYTES:,} at the most"
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}; give yourself the right to read it"
+    return "begins with a byte order mark; save it as UTF-8 without one" if content.startswith(BOM_UTF8) else content
 
 
 def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict[str, Any]]:
@@ -184,7 +177,8 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
         if last["event"] == "start":
             # How long it takes depends on the machine as well: it is tried again by the next command.
             slow = result.exit_status == 128 + signal.SIGALRM
-            yield {"event": "broken", "path": last["path"], "reason": _why(result), "passing": slow}
+            reason = f"{_why(result)}{_most_variants(last['widest'])}"
+            yield {"event": "broken", "path": last["path"], "reason": reason, "passing": slow}
         done = {event["path"] for event in collected if "path" in event}
         remaining = [path for path in remaining if path not in done]
         if not remaining:
@@ -206,6 +200,14 @@ def _why(result: ChildResult) -> str:
         return "rendering it takes too much memory"
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
     return f"the engine died over it: {last[0]}"
+
+
+def _most_variants(widest: Mapping[str, int]) -> str:
+    """What to do about a recipe that rendering does not come to an end with, if it may be for its many variants."""
+    count = math.prod(widest.values())
+    if count <= MOST_VARIANTS:
+        return "; make it simpler"
+    return f"; {', '.join(widest)} have {count:,} combinations: {FEWER_VARIANTS}"
 
 
 def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | BrokenRecipe:

@@ -39,7 +39,8 @@ def main() -> None:
                 )
             )
         except Exception as error:  # rattler has no common class of its errors
-            events.send("unsolvable", words=solver_words(error), unreachable=is_unreachable(error))
+            words = solver_words(error, environment["channels"])
+            events.send("unsolvable", words=words, unreachable=is_unreachable(error))
             continue
         packages = [
             {

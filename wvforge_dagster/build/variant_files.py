@@ -32,7 +32,10 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
         raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
     if not is_legacy(path):
         _check_keys(path, data or {})
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    if content.startswith(BOM_UTF8):
+        raise ForgeError("begins with a byte order mark", where=str(path), remedy="save it as UTF-8 without one")
+    found = hashlib.sha256(content).hexdigest()
     if entry.sha256 is not None and found != entry.sha256:
         raise ForgeError(
             f"is not the file that is locked: its sha256 is {found}",
@@ -44,6 +47,8 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
 
 def _check_keys(path: Path, data: Mapping[Any, Any]) -> None:
     for key, values in data.items():
+        if values is None and key not in _NOT_LISTS:
+            raise ForgeError("has no values", where=f"{path}: {key}", remedy="give it a list of them, or remove it")
         if not isinstance(values, list) and key not in _NOT_LISTS:
             shown = "a mapping" if isinstance(values, Mapping) else repr(values)
             raise ForgeError(f"should be a list, is {shown}", where=f"{path}: {key}", remedy=f"write {key}: [{values}]")

@@ -48,9 +48,12 @@ def _status(
     identity = variant.id
     fault = catalog.packages[identity.package].fault
     if fault is not None:
-        return Status(identity, State.FAILED, fault)
+        return Status(identity, State.FAILED, fault, broken=True)
     if variant.skip is not None:
         return Status(identity, State.SKIPPED, variant.skip)
+    fault = evidence.files[identity.package].fault
+    if fault is not None:
+        return Status(identity, State.FAILED, fault, broken=True)
     built = any((identity.package, identity.partition, output.name) in shelf.of_output for output in variant.outputs)
     stuck = blockers(variant, statuses)
     unfinished = unfinished_needs(variant, statuses)

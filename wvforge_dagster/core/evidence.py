@@ -49,10 +49,15 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class RecipeFiles:
-    """Digests of what a recipe uses besides its recipe.yaml: its other files, and its ``path`` sources."""
+    """Digests of what a recipe uses besides its recipe.yaml: its other files, and its ``path`` sources.
+
+    Attributes:
+        fault: why they cannot be used, in one line; None if they can.
+    """
 
     files: Mapping[str, str] = field(hash=False)
     sources: Mapping[str, str] = field(hash=False)
+    fault: str | None = None
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,10 @@ def same_files(recipe: Recipe) -> str | None:
     for output in recipe.outputs:
         if output.skip is None and output.build_string:
             twin = seen.setdefault((output.name, output.version, output.build_string), output)
-            if dimension_values(twin.variant) != dimension_values(output.variant):
+            if twin.variant != output.variant:
+                where = "columns" if dimension_values(twin.variant) != dimension_values(output.variant) else "variants"
                 return (
-                    f"{recipe.path}: build.string: {output.build_string!r} is the same in several columns; "
+                    f"{recipe.path}: build.string: {output.build_string!r} is the same in several {where}; "
                     "add ${{ hash }} to it"
                 )
     return None

@@ -83,6 +83,7 @@ class Status:
         want: a digest over everything that it is to be made from, through what it needs as well, known before that is built.
         kept: the files of a retired one.
         held: why it goes to no target although it is up to date; empty if nothing holds it.
+        broken: its recipe, or a file of it, cannot be used as it is: nothing is tried until that is mended.
     """
 
     id: VariantId
@@ -97,6 +98,7 @@ class Status:
     kept: tuple[Artifact, ...] = ()
     with_column: tuple[str, ...] = ()
     held: str = ""
+    broken: bool = False
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:

@@ -12,11 +12,11 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.platforms import plain_name
 from wvforge_dagster.orchestration.checks import check_names
-from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.metadata import package_metadata
 from wvforge_dagster.orchestration.partitions import partition_mapping, partitions_definition
+from wvforge_dagster.orchestration.recipe_files import recipe_files
 
 
 def group_of(package: Package) -> str:

@@ -127,7 +127,13 @@ def build_forge(
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
     found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
-    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *found))
+    return Outcome(
+        mine,
+        failed,
+        frozenset(given_up - tried),
+        wanted.publish,
+        (*forge.warnings, *warnings.values(), *isolation, *found),
+    )
 
 
 def plan_of(

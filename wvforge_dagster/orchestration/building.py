@@ -31,12 +31,12 @@ from wvforge_dagster.core.recipe import Output
 from wvforge_dagster.core.siblings import whole_variant
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
-from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_facts
+from wvforge_dagster.orchestration.recipe_files import recipe_files
 from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
 

@@ -15,12 +15,10 @@ from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact, Record
-from wvforge_dagster.core.catalog import Package, VariantId
+from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.derive import derive
-from wvforge_dagster.core.digest import digest_files, digest_tree
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.evidence import Evidence, Listed, RecipeFiles
-from wvforge_dagster.core.recipe import OWN_VARIANT_FILES
+from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
@@ -30,6 +28,7 @@ from wvforge_dagster.orchestration.gpu_records import gpu_records
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.removed import removed_filenames
 from wvforge_dagster.orchestration.whole_files import write_whole
 from wvforge_dagster.settings import platform_of_machine
@@ -67,24 +66,6 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
         gpu_required=forge.forge.gpu_tests == "required",
         cleared=cleared_files(forge, staged, (entry for entries in listings.values() for entry in entries)),
     )
-
-
-def files_of_recipes(forge: ForgeOnDisk) -> dict[str, RecipeFiles]:
-    """`recipe_files` of every package that has a recipe, by name."""
-    packages = forge.catalog.packages
-    return {name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None}
-
-
-def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
-    """Digests of the files that a recipe uses besides its recipe.yaml."""
-    path = forge.root / package.path
-    sources: dict[str, str] = {}
-    for output in package.recipe.outputs if package.recipe else ():
-        for source in output.sources:
-            if "path" in source and source["path"] not in sources:
-                sources[source["path"]] = digest_tree(path.parent / source["path"])
-    without = (path.name, *OWN_VARIANT_FILES)
-    return RecipeFiles(digest_files(path.parent, without=without, without_folder=forge.output), sources)
 
 
 def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:

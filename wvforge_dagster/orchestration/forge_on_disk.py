@@ -38,6 +38,7 @@ class ForgeOnDisk:
         forge: its settings.
         catalog: its packages, in dependency order.
         targets: the publish targets, with their channels.
+        warnings: what is odd in the forge and stops nothing, one line each.
     """
 
     root: Path
@@ -45,6 +46,7 @@ class ForgeOnDisk:
     catalog: Catalog
     targets: tuple[tuple[PublishTarget, Channel], ...]
     settings: Settings = field(repr=False)
+    warnings: tuple[ForgeError, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -180,7 +182,7 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     rendered = render_forge(root, forge)
     recipes = [refuse_unknown_class(recipe, forge.classes) for recipe in rendered.recipes]
     catalog = make_catalog(recipes, rendered.dimensions, forge.platforms, rendered.further)
-    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
+    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings)
 
 
 def _is_channel(url: str) -> bool:

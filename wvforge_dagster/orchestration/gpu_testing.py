@@ -21,11 +21,12 @@ from wvforge_dagster.core.gpu import GpuRecord, GpuState, digest_of_tests
 from wvforge_dagster.core.state import UP_TO_DATE, Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.column_files import column_artifacts
-from wvforge_dagster.orchestration.evidence import derive_statuses, recipe_files
+from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_records import write_gpu_record
 from wvforge_dagster.orchestration.locks import gpu_lock, variant_lock
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
+from wvforge_dagster.orchestration.recipe_files import recipe_files
 from wvforge_dagster.orchestration.staging import bring
 
 NO_GPU = "no GPU on this machine"

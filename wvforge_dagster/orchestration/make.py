@@ -63,7 +63,7 @@ def make_variant(
             remove_folder(forge.work_folder(identity))  # of a build that was killed after it had staged its package
             return Made(status.artifacts, "up to date")
         _solve_column(forge, identity, statuses)
-        _refuse_if_not_ready(forge, variant, statuses)
+        _refuse_if_not_ready(variant, statuses)
         _refuse_if_not_isolated(forge)
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
@@ -153,11 +153,11 @@ def _solve_column(forge: ForgeOnDisk, identity: VariantId, statuses: Mapping[Var
         raise MakeFailed(read_failures(forge)[identity])
 
 
-def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
+def _refuse_if_not_ready(variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
     """A build needs its own recipe in order, and what it builds against up to date."""
-    fault = forge.catalog.packages[variant.id.package].fault
-    if fault is not None:
-        raise MakeFailed(Failure(FailureClass.RENDER, fault))
+    own = statuses[variant.id]
+    if own.broken:
+        raise MakeFailed(Failure(FailureClass.RENDER, own.reason))
     stuck = blockers(variant, statuses)
     unfinished = unfinished_needs(variant, statuses)
     if stuck or unfinished:

@@ -117,7 +117,7 @@ def make_plan(
     for identity in selected:
         status = statuses[identity]
         failure = failures.get(identity)
-        if status.state in NOT_MADE_HERE or catalog.packages[identity.package].fault is not None or identity in tried:
+        if status.state in NOT_MADE_HERE or status.broken or identity in tried:
             continue
         if force and identity in force:
             reasons[identity] = force[identity]

@@ -17,9 +17,10 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.asset_specs import asset_signature, op_name
-from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
+from wvforge_dagster.orchestration.evidence import gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.keys import BUILD, package_key, package_of, upload_key
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.recording import end_dead_runs
 from wvforge_dagster.orchestration.run_worker import REASON_TAG
 from wvforge_dagster.orchestration.watching import Request, requests
