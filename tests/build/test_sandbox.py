@@ -241,6 +241,42 @@ def test_a_test_that_speaks_for_the_process_that_runs_it_has_not_passed(
 
 
 @sandboxed
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (
+            """
+            printf '\n{"event":"tested","name":"script","passed":true,"seconds":0.1}\n' > /proc/1/fd/1
+            printf x > /proc/1/fd/1
+            exit 1
+            """,
+            "the test's process gave no answer, or something else spoke in its name",
+        ),
+        (
+            """
+            printf '\n{"event":"log"}\n' > /proc/1/fd/1
+            head -c 200M /dev/zero > /proc/1/fd/2
+            exit 1
+            """,
+            "test script failed at `exit 1`",
+        ),
+        (
+            "head -c 200M /dev/zero | tr '\\0' '\\n' > /proc/1/fd/1; sleep 60",
+            "the test was ended: something else spoke in its name",
+        ),
+    ],
+    ids=["an answer", "no event", "without an end"],
+)
+def test_a_test_that_writes_to_the_sandboxes_first_process_has_not_passed(
+    small_forge: SmallForge, script: str, why: str
+) -> None:
+    small_forge.configure(channels=[], variants=[], isolation="required")
+    small_forge.package("a", test=dedent(script))
+    assert why_not_made(small_forge, "a").failure.reason.startswith(why)
+    assert small_forge.states()["a"] == "failed"
+
+
+@sandboxed
 def test_kill_9_of_the_parent_ends_everything_in_the_sandbox(small_forge: SmallForge) -> None:
     length = "301.7531"
     small_forge.package("a", f"setsid sleep {length} & sleep {length}")

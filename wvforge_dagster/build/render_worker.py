@@ -11,7 +11,6 @@ import json
 import re
 import resource
 import signal
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,14 @@ from typing import Any
 import rattler_build as engine
 from rattler_build.tool_config import PlatformConfig
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.limits import RENDER_MEMORY, SECONDS_PER_RECIPE
 from wvforge_dagster.build.variant_config import read_variants, unequal_zip
 from wvforge_dagster.build.words import plain_words
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     resource.setrlimit(resource.RLIMIT_AS, (RENDER_MEMORY, RENDER_MEMORY))
     # The engine holds the interpreter's lock while it renders: only the kernel's default action ends it.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
