@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -21,24 +22,29 @@ import pytest
 from orchestration.making import TESTS_FOLDER, make, why_not_made
 from small_forge import SmallForge
 
-from build.places import wait_until
-from wvforge_dagster.build.sandbox import find_sandbox
+from build.places import sandboxed, wait_until
 from wvforge_dagster.core.failure import FailureClass
 from wvforge_dagster.orchestration.make import Made
 from wvforge_dagster.settings import cores_of_machine
 
-
-def why_there_is_none() -> str:
-    try:
-        find_sandbox()
-    except OSError as error:
-        return str(error)
-    return ""
-
-
-sandboxed = pytest.mark.skipif(bool(why_there_is_none()), reason=why_there_is_none())
-
 CANARY = "canary-7f3a"
+REACH_IN = """
+import ctypes, os
+kernel = ctypes.CDLL(None, use_errno=True)
+for name in filter(str.isdigit, os.listdir('/proc')):
+    words = open(f'/proc/{name}/cmdline').read()
+    if 'wvforge_dagster' not in words or 'bwrap' in words.split(chr(0))[0]:
+        continue
+    print('FOUND', words.replace(chr(0), ' '))
+    if kernel.ptrace(16, int(name), 0, 0) == 0:
+        print('REACHED by ptrace')
+    for file in ('mem', 'environ', 'fd/0', 'fdinfo/0', 'maps'):
+        try:
+            os.open(f'/proc/{name}/{file}', os.O_RDONLY)
+            print('REACHED', file)
+        except OSError:
+            pass
+"""
 SEARCH = r"""
     set +x
     found=$PREFIX/found; mkdir -p $PREFIX; touch $found
@@ -274,6 +280,21 @@ def test_a_test_that_writes_to_the_sandboxes_first_process_has_not_passed(
     small_forge.package("a", test=dedent(script))
     assert why_not_made(small_forge, "a").failure.reason.startswith(why)
     assert small_forge.states()["a"] == "failed"
+
+
+@sandboxed
+def test_a_script_cannot_reach_into_the_processes_that_run_it(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], isolation="required")
+    script = (
+        f"cat > reach.py <<'END'{REACH_IN}END\n{sys.executable} reach.py\ngrep Cap /proc/self/status /proc/1/status"
+    )
+    small_forge.package("a", script)
+    words = words_in(make(small_forge, "a"))
+    assert words.count("FOUND") == 2, "the supervisor and the worker"
+    assert "REACHED" not in words
+    rights = re.findall(r"Cap(?:Prm|Eff|Amb):\s*(\w+)", words)
+    assert len(rights) == 6
+    assert not any(int(right, 16) for right in rights)
 
 
 @sandboxed

@@ -115,7 +115,7 @@ def run_child(
     for name in ("home", "tmp"):
         (folder / name).mkdir()
     request_path = folder / "request.json"
-    # Without a sandbox a script finds enough else; and there the supervisor may not look into a closed process (`Watch`).
+    # Without a sandbox a script finds enough else, and the supervisor could not look into a closed process (`Watch`).
     reader = write_request(request_path, request, closed=sandbox is not None)
     numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
     command = sandbox.command(folder) if sandbox is not None else []

@@ -132,6 +132,9 @@ def _namespaces(program: str) -> list[str]:
     user, group = os.getuid() or _USER, os.getgid() or _USER
     words = [program, "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
     words += ["--uid", str(user), "--gid", str(group), "--proc", "/proc", "--dev", "/dev"]
+    if not Path(program).stat().st_mode & stat.S_ISUID:
+        # For the supervisor, which takes it from its command. With rights of its own, bwrap gives none.
+        words += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_PTRACE"]
     for pattern in _DEVICES:
         for device in sorted(Path("/dev").glob(pattern)):
             words += ["--dev-bind-try", str(device), str(device)]
