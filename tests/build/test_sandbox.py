@@ -154,6 +154,32 @@ def test_a_script_of_an_unprivileged_user_finds_no_secret(small_forge: SmallForg
 
 
 @sandboxed
+def test_a_source_that_names_what_is_kept_from_builds_is_refused(
+    small_forge: SmallForge, planted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(planted["SECRETS"] / "netrc"))
+    (planted["SECRETS"] / "netrc").write_text("machine")
+    small_forge.package("a")
+    (small_forge.root / "pkgs/a/recipe/link").symlink_to("/")
+    home = planted["HOME_FOLDER"]
+    recipe = small_forge.root / "pkgs/a/recipe"
+    for place, path in (
+        (home / ".netrc", os.path.relpath(home / ".netrc", recipe)),
+        (home / ".ssh", f"link{home / '.ssh'}"),
+        (home, str(home)),
+        (planted["SECRETS"] / "netrc", str(planted["SECRETS"] / "netrc")),
+        (planted["STORAGE"] / "runs.db", str(planted["STORAGE"] / "runs.db")),
+        (small_forge.root / "output/failures-log", "../../../output/failures-log"),
+    ):
+        small_forge.package("a", more=f"source: [{{path: {path}}}]\n")
+        failure = why_not_made(small_forge, "a").failure
+        assert failure.reason.endswith(f"source: {place} is kept from builds; name another file or folder"), path
+    small_forge.write("beside/file", "text")
+    small_forge.package("a", "cat file", more="source: [{path: ../../../beside}]\n")
+    assert "text" in words_in(make(small_forge, "a"))
+
+
+@sandboxed
 def test_only_its_own_folders_can_be_written(small_forge: SmallForge) -> None:
     small_forge.write("pkgs/a/src/source.txt", "as it was")
     tried = [
@@ -214,7 +240,7 @@ def test_links_that_a_script_leaves_lead_neither_its_tests_nor_this_process_else
         f"""
         cd {folder}
         for name in machine-tmp home; do mv $name old-$name; ln -s {elsewhere} $name; done
-        mv request.json old.json; ln -s {elsewhere}/file request.json
+        ln -s {elsewhere}/file request.json
         touch $PREFIX/a
         """,
         test="echo written > /tmp/written; echo written > $HOME/written; ! test -e /tmp/file",
