@@ -208,9 +208,27 @@ PRIVATE = (
 """Variables that name files and folders which are nobody else's business."""
 
 
+PRIVATE_AT_HOME = (
+    ".netrc",
+    ".aws",
+    ".azure",
+    ".config",
+    ".docker",
+    ".git-credentials",
+    ".gnupg",
+    ".kube",
+    ".pypirc",
+    ".rattler",
+    ".ssh",
+)
+"""Where such files are in a home, unless a variable says otherwise."""
+
+
 def private_places() -> tuple[Path, ...]:
-    """Where the environment says that secrets are. Sandboxes show nothing of a home in any case."""
-    return tuple(Path(os.environ[name]).expanduser() for name in PRIVATE if os.environ.get(name))
+    """Where secrets are, by what the environment says and by custom."""
+    home = user_home()
+    named = tuple(Path(os.environ[name]).expanduser() for name in PRIVATE if os.environ.get(name))
+    return named + tuple(home / name for name in PRIVATE_AT_HOME if home is not None)
 
 
 def user_home() -> Path | None:

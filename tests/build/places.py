@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from small_forge import SmallForge
 
 from wvforge_dagster.build import supervisor
 from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage, build_output
 from wvforge_dagster.build.process import ChildLimits
+from wvforge_dagster.build.sandbox import find_sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Record
 from wvforge_dagster.core.digest import digest_files
@@ -60,6 +62,18 @@ class Builder:
 
     def on_log(self, level: str, line: str) -> None:
         self.lines.append(f"{level}: {line}")
+
+
+def why_no_sandbox() -> str:
+    """Why there is no sandbox on this machine; nothing if there is one."""
+    try:
+        find_sandbox()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+sandboxed = pytest.mark.skipif(bool(why_no_sandbox()), reason=why_no_sandbox())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:

@@ -44,7 +44,10 @@ from wvforge_dagster.core.errors import ForgeError
             "cuda-version: ['1']\ncuda_version: ['2']\n",
             "variants.yaml: cuda-version and cuda_version are one key; keep one",
         ),
-        ("python: ['1']\npython: ['2']\n", 'variants.yaml: Duplicate key "python" in mapping (lines 1 and 2); keep one'),
+        (
+            "python: ['1']\npython: ['2']\n",
+            'variants.yaml: Duplicate key "python" in mapping (lines 1 and 2); keep one',
+        ),
     ],
 )
 def test_a_bad_variants_file_is_a_fault_of_the_forge_that_names_file_and_key(

@@ -6,8 +6,6 @@ the end ``built`` (path of the package, seconds of each phase) or ``failed`` (cl
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import rattler_build as engine
 
 from wvforge_dagster.build.compiler_cache import CacheUse
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import EventStream, begin
 from wvforge_dagster.build.no_network import OfflineLog
 from wvforge_dagster.build.reasons import EngineLog, why_build_failed
 from wvforge_dagster.build.script_environment import ScriptEnvironment
@@ -23,8 +21,7 @@ from wvforge_dagster.build.variant_config import native, read_variants
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     log = EngineLog(events) if request["network"] else OfflineLog(events)
     script = ScriptEnvironment(
         log,

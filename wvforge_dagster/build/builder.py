@@ -139,6 +139,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
     """
     package_folder = place.folder / "out"
     _check_prefix(request, package_folder)
+    sources = _local_sources(request, place.sandbox)
     recipe = _private_copy(request, place.folder)
     answers: list[dict[str, Any]] = []
     with _compiler_cache(place) as cache:
@@ -159,7 +160,7 @@ def build_output(request: BuildRequest, place: BuildPlace, on_log: OnLog) -> Bui
                 **cache,
             },
             place,
-            (request.recipe.parent, *_local_sources(request)),
+            (request.recipe.parent, *sources),
             on_log,
             answers.append,
             writes=(place.compiler_cache.folder,) if place.compiler_cache else (),
@@ -325,8 +326,12 @@ def copy_recipe_folder(source: Path, target: Path) -> None:
                 path.chmod(path.stat().st_mode | stat.S_IRUSR)
 
 
-def _local_sources(request: BuildRequest) -> tuple[Path, ...]:
-    """The files and folders of this machine that the recipe's sources name."""
+def _local_sources(request: BuildRequest, sandbox: Sandbox | None) -> tuple[Path, ...]:
+    """The files and folders of this machine that the recipe's sources name.
+
+    Raises:
+        BuildFailed: if the sandbox keeps one of them from builds.
+    """
     places = []
     for source in request.output.sources:
         named = source.get("path") or source.get("git") or source.get("url") or ""
@@ -334,7 +339,22 @@ def _local_sources(request: BuildRequest) -> tuple[Path, ...]:
             if "://" not in place:
                 places.append(request.recipe.parent / place)
             places += folders_of([place])
+    for path in places:
+        if (
+            sandbox is not None
+            and path.exists()
+            and sandbox.keeps(path)
+            and not _is_in_kept_recipe(path, request, sandbox)
+        ):
+            reason = f"{request.recipe}: source: {path.resolve()} is kept from builds; name another file or folder"
+            raise BuildFailed(Failure(FailureClass.RENDER, reason))
     return tuple(places)
+
+
+def _is_in_kept_recipe(path: Path, request: BuildRequest, sandbox: Sandbox) -> bool:
+    """Whether it is a file of a recipe that lies in the forge's output, as that of `retest` does."""
+    own = request.recipe.parent
+    return sandbox.keeps(own) and own.resolve() in path.resolve().parents
 
 
 def _private_copy(request: BuildRequest, folder: Path) -> Path:

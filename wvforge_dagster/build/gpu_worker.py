@@ -6,16 +6,14 @@ the solver's words, or ``gpu`` and then for each test, in order, ``tested``.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import rattler
 from rattler.platform import Subdir
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.gpu_tests import find_gpu, run_test
 from wvforge_dagster.build.solve_worker import LONGEST_SOLVE
 from wvforge_dagster.build.words import solver_words
@@ -23,8 +21,7 @@ from wvforge_dagster.rattler_calls import wait_for
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     prefix = Path(request["prefix"])
     try:
         install(request["specs"], request["channels"], request["platform"], prefix)

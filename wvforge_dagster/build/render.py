@@ -196,6 +196,8 @@ def _why(result: ChildResult) -> str:
     """Why a child died over a recipe."""
     if result.exit_status == 128 + signal.SIGALRM:
         return f"rendering it takes longer than {SECONDS_PER_RECIPE} seconds"
+    if result.wrong_words:
+        return f"rendering it {result.wrong_words}"
     if "memory" in result.stderr.lower() or "alloc" in result.stderr.lower():
         return "rendering it takes too much memory"
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]

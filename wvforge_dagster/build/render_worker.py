@@ -11,7 +11,6 @@ import json
 import re
 import resource
 import signal
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import rattler_build as engine
 
 from wvforge_dagster.build.amend import check_amendable
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.limits import FEWER_VARIANTS, MOST_VARIANTS, RENDER_MEMORY, SECONDS_PER_RECIPE
 from wvforge_dagster.build.recipe_hints import hint
 from wvforge_dagster.build.variant_config import BadVariants, native, read_variants
@@ -27,8 +26,7 @@ from wvforge_dagster.build.words import plain_words
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     resource.setrlimit(resource.RLIMIT_AS, (RENDER_MEMORY, RENDER_MEMORY))
     # The engine holds the interpreter's lock while it renders: only the kernel's default action ends it.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

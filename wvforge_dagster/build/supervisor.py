@@ -34,6 +34,7 @@ WATCH_SECONDS = 2.0
 _PIPE_WRITE, _NAMED_PIPE_OPEN = ("pipe_write", "anon_pipe_write"), "wait_for_partner"
 _READABLE, _WRITABLE = 0o400, 0o200
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 _JOIN_SESSION_KEYRING = 1
 DISK_SECONDS = 3.0
@@ -116,7 +117,7 @@ def waits_on_engine(engine: int) -> set[tuple[int, str, str]]:
     if any(place in _PIPE_WRITE for _, place in own):
         return set()
     found = {(engine, thread) for thread, place in own if place == _NAMED_PIPE_OPEN}
-    read = _pipes(engine, _READABLE)
+    read = _pipes(engine, _READABLE) or _read_ends_by_number(engine)
     for pid in descendants():
         for thread, place in _places(pid):
             if place in _PIPE_WRITE:
@@ -154,6 +155,28 @@ def _pipes(pid: int, way: int, descriptor: str | None = None) -> set[str]:
         except OSError:
             continue
     return found
+
+
+def _read_ends_by_number(pid: int) -> set[str]:
+    """The unnamed pipes that a closed process holds open for reading: of its descriptors the kernel tells the numbers only."""
+    pipes = os.pipe()
+    found = set()
+    try:
+        mount = _descriptor(os.getpid(), str(pipes[0])).get("mnt_id")
+        for name in _names(f"/proc/{pid}/fdinfo"):
+            told = _descriptor(pid, name)
+            if mount and told.get("mnt_id") == mount and int(told["flags"], 8) & os.O_ACCMODE != os.O_WRONLY:
+                found.add(f"pipe:[{told.get('ino')}]")
+    finally:
+        for descriptor in pipes:
+            os.close(descriptor)
+    return found
+
+
+def _descriptor(pid: int, name: str) -> dict[str, str]:
+    """What the kernel tells of a descriptor, by its words: ``flags``, ``mnt_id``, and since Linux 5.14 ``ino``."""
+    pairs = (line.partition(":") for line in _text(f"/proc/{pid}/fdinfo/{name}").splitlines())
+    return {word: value.strip() for word, _, value in pairs}
 
 
 def _names(folder: str) -> list[str]:
@@ -246,7 +269,10 @@ def end_tree() -> None:
 
 
 def _prepare_child() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel = ctypes.CDLL(None)
+    kernel.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A sandbox gives this process, and it alone, the right to look into closed ones.
+    kernel.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -264,6 +290,8 @@ def main() -> int:
         os.set_inheritable(tells, False)
     peak = 0
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    # A script of the same user is not to reach into this process, which nothing is kept from.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
     leave_keyring()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -274,8 +302,6 @@ def main() -> int:
     # Nobody may hold the output open once the command is done, or its reader would wait for an orphan.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
-    # A script of the same user is not to reach into this process, which nothing is kept from.
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
     disk = DiskWatch(os.getcwd(), most_disk)
     if most_disk:
         disk.start()

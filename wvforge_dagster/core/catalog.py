@@ -110,7 +110,7 @@ class Catalog:
         """For each package a name of letters, digits and underscores that no other package has."""
         twins: dict[str, list[str]] = defaultdict(list)
         for name in sorted(self.packages):
-            twins["".join(letter if letter.isalnum() else "_" for letter in name)].append(name)
+            twins["".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)].append(name)
         return {
             name: plain if position == 0 else f"{plain}__{position}"
             for plain, names in twins.items()

@@ -37,9 +37,10 @@ def define_asset(
         function: `shared`; it tells by its context's ``op_def`` for which asset it runs.
         config: what ``context.op_config`` holds in a run.
     """
-    by_output = {check.get_python_identifier(): check for check in checks}
-    output = spec.key.to_python_identifier()
-    inputs = {dep.asset_key.to_python_identifier(): dep.asset_key for dep in spec.deps}
+    # Not the assets' own names, as `multi_asset` has it: Dagster refuses `int`, `input` or `in`, and takes a.b for a-b.
+    by_output = {f"check_{position}": check for position, check in enumerate(checks)}
+    output = "asset"
+    inputs = {f"needed_{position}": dep.asset_key for position, dep in enumerate(spec.deps)}
     outs: Mapping[str, dg.Out] = {
         output: dg.Out(dg.Nothing, is_required=False),
         **{name: dg.Out(None, is_required=False) for name in by_output},

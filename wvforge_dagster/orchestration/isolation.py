@@ -27,7 +27,9 @@ def sandbox_of(forge: ForgeOnDisk) -> Sandbox | None:
         return None
     readable = (*(forge.root / Path(name).expanduser() for name in forge.forge.readable), forge.staging.path)
     hidden = (forge.output, dagster_home(forge.output), *private_places())
-    return Sandbox(find_sandbox(), readable, hidden=hidden, home=user_home())
+    # Dagster's storage may be the very folder of the forge.
+    closed = tuple(place for place in hidden if place.resolve() not in (forge.root, *forge.root.parents))
+    return Sandbox(find_sandbox(), readable, hidden=hidden, closed=closed, home=user_home())
 
 
 def compiler_cache_of(forge: ForgeOnDisk) -> CompilerCache | None:
