@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from servers.http_server import Fault
+from servers.moto_server import S3Relay
 from servers.prefix_server import PrefixServer
 
 from channels.conftest import Samples
@@ -248,3 +249,25 @@ def test_an_index_of_a_server_that_cannot_be_read_is_not_said_to_be_repaired(
     with pytest.raises(ForgeError, match=r"is not a repodata\.json") as caught:
         prefix().entries()
     assert "--repair" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(503, headers=(("Retry-After", "\u00b2"),)), "HTTP 503: NoLuck: no luck"),
+        (Fault(200, headers=(("Last-Modified", "never"),)), "its answer cannot be understood: Invalid timestamp"),
+        (Fault(200, "{}"), "its answer has no ETag"),
+    ],
+    ids=["pause", "date", "no etag"],
+)
+def test_a_header_of_nonsense_from_a_bucket_is_an_error_of_one_line_or_passes(
+    relay: S3Relay, s3: Callable[..., S3Channel], fault: Fault, words: str
+) -> None:
+    s3().publish([])
+    relay.read_faults.append(fault)
+    assert s3().entries() == ()
+    relay.always_read = fault
+    with pytest.raises(
+        ForgeError, match=rf"^s3:.*/repodata\.json cannot be read \(tried 3 times\): {words}.*; try again later$"
+    ):
+        s3().entries()

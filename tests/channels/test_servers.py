@@ -110,6 +110,14 @@ def test_a_retry_after_is_honoured(kind: str, samples: Samples, tmp_path: Path) 
     assert 2.0 <= second.at - first.at < 5.0
 
 
+@pytest.mark.parametrize("kind", ["quetz", "artifactory"])
+def test_a_retry_after_of_nonsense_is_none(kind: str, samples: Samples, tmp_path: Path) -> None:
+    with SERVERS[kind](tmp_path / "server", key=KEY) as server:
+        server.upload_faults.append(Fault(503, headers=(("Retry-After", "\u00b2"),)))
+        (entry,) = open_server_channel(server).publish([samples.alpha])
+    assert entry.sha256 == samples.alpha.sha256
+
+
 @pytest.mark.parametrize(
     "fault", [Fault(end="reset"), Fault(end="reset", stored=True), Fault(end="cut")], ids=["lost", "arrived", "cut"]
 )

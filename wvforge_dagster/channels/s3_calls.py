@@ -157,6 +157,9 @@ class S3Calls:
             raise TransientError(str(error)) from None
         except (BotoCoreError, OSError) as error:
             raise TransientError(self._reason(error)) from None
+        except ValueError as error:
+            # boto3 reads numbers and dates of headers as they come.
+            raise TransientError(f"its answer cannot be understood: {self._reason(error)}") from None
 
     def _fault(self, status: int, response: Mapping[str, Any]) -> ForgeError | TransientError:
         told = response.get("Error", {})
