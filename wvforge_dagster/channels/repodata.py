@@ -7,7 +7,7 @@ The only place where entries of an index are made. Rattler takes every file name
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rattler
@@ -17,9 +17,9 @@ from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.rattler_calls import first_line
 
-LARGEST_INDEX = 128 * 2**20
-"""Bytes that the index of one platform may have, unpacked: about 200,000 packages. Larger ones are not read: they could take
-any amount of memory, and a forge publishes to channels of its own, which are far smaller."""
+LARGEST_INDEX = 32 * 2**20
+"""Bytes that the index of one platform may have, unpacked: some 50,000 packages. Larger ones are not read: they could take
+any amount of memory and time, and a forge publishes to channels of its own, which are far smaller."""
 
 REPAIR = "wvforge channel verify --repair writes it anew"
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
@@ -80,10 +80,11 @@ def read_repodata(path: Path, subdir: str, *, where: str, remedy: str | None = R
         raise ForgeError(f"is not a repodata.json: {first_line(error)}", where=where, remedy=remedy) from None
     entries, misnamed = [], []
     for record in records:
-        if _is_own_name(record):
-            entries.append(_entry(record, subdir))
+        entry = _entry(record, subdir)
+        if _is_own_name(entry) or _is_own_name(replace(entry, name=record.name.source)):
+            entries.append(entry)
         else:
-            misnamed.append(record.file_name)
+            misnamed.append(entry.filename)
     return Index(tuple(sorted(entries)), tuple(sorted(misnamed)))
 
 
@@ -101,13 +102,10 @@ def _entry(record: rattler.RepoDataRecord, subdir: str) -> ChannelEntry:
     )
 
 
-def _is_own_name(record: rattler.RepoDataRecord) -> bool:
-    """Whether a record's file name is ``NAME-VERSION-BUILD.conda`` or ``.tar.bz2`` of the package that it describes."""
-    return is_plain_name(record.file_name) and record.file_name in {
-        f"{name}-{record.version}-{record.build}{ending}"
-        for name in (record.name.normalized, record.name.source)
-        for ending in ENDINGS
-    }
+def _is_own_name(entry: ChannelEntry) -> bool:
+    """Whether a file name is ``NAME-VERSION-BUILD.conda`` or ``.tar.bz2`` of the package that its entry describes."""
+    stem = f"{entry.name}-{entry.version}-{entry.build}"
+    return is_plain_name(entry.filename) and entry.filename in [stem + ending for ending in ENDINGS]
 
 
 def is_plain_name(filename: str) -> bool:
