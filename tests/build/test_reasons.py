@@ -69,6 +69,16 @@ def test_a_fault_while_fetching_is_one_of_the_source() -> None:
     assert (found["failure_class"], found["reason"]) == (FailureClass.FETCH, "source: checksum mismatch")
 
 
+def test_a_hidden_file_in_a_source_is_named_and_is_no_fault_of_the_network() -> None:
+    found = why_build_failed(
+        RuntimeError('Path ".netrc" is not a file!'), log_of("get it", span="Fetching source code")
+    )
+    assert found["failure_class"] == FailureClass.SCRIPT
+    assert found["reason"].startswith(
+        "source: .netrc is no plain file, or hidden from builds because it holds credentials; "
+    )
+
+
 def test_any_other_fault_is_said_in_the_engines_words() -> None:
     found = why_build_failed(RuntimeError("BuildError: disk is full"), log_of())
     assert (found["failure_class"], found["reason"]) == (FailureClass.OTHER, "disk is full")

@@ -24,6 +24,8 @@ SCRIPT_SPAN = "Running build script"
 _OWN_SCRIPT = "$SRC_DIR/conda_build_script.py"
 """The file into which the engine writes the imports of a test, or a script in another language than the shell's."""
 
+_UNREADABLE = "is no plain file, or hidden from builds because it holds credentials; move it out of the source's folder"
+
 _REMEDIES = (
     (r"No module named ", "the package lacks it, or requirements.run does"),
     (r"cannot open shared object file", "the package lacks it, or requirements.run does not have the package with it"),
@@ -92,6 +94,9 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
     if log.span.startswith("Fetching source"):
         if re.search(r"\bpatch", text, re.IGNORECASE):
             return _failed(FailureClass.SCRIPT, _patch_reason(text, log), log.lines)
+        if no_file := re.search(r'Path "(.+?)" is not a file', text):
+            # What the sandbox hides is a device there. Not a fault that passes.
+            return _failed(FailureClass.SCRIPT, f"source{_source(log)}: {no_file[1]} {_UNREADABLE}", log.lines)
         return _failed(FailureClass.FETCH, f"source{_source(log)}: {text}{_source_remedy(text)}", log.lines)
     if re.search(r"resolve dependencies|solve", text, re.IGNORECASE):
         failure_class, words = _solver_words(log)

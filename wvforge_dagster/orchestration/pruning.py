@@ -9,6 +9,7 @@ from wvforge_dagster.channels.matching import fulfils, version_order
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import dimension_values
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.retention import Build, Retention, retain
 from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.evidence import derive_statuses
@@ -33,9 +34,12 @@ class Pruning:
 def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     """What would go from a channel if `keep` builds of each package variant were kept. Nothing is removed.
 
+    What packages of the forge's other targets depend on and their own target lacks stays as well: who uses a target may take
+    them all together.
+
     Raises:
-        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages: what is not
-            known is not removed.
+        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages, or another
+            target while something would go: what is not known is not removed.
     """
     channel.ensure_removable()
     for fault in refresh(forge, [channel]).values():
@@ -46,7 +50,23 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     # Of what waits, is blocked or is being built, it is not known yet which build it will be up to date with.
     undecided = {status.id for status in mine if not status.expected and status.state is not State.SKIPPED}
     entries = {_build(forge, channel, entry, current, undecided): entry for entry in channel.entries()}
-    return Pruning(retain(entries, keep, lambda spec, build: fulfils(spec, entries[build])), entries)
+    others = [] if channel is forge.staging else [other for _, other in forge.targets if other.label != channel.label]
+    faults = list(refresh(forge, others).values())
+    elsewhere: dict[str, dict[Build, ChannelEntry]] = {}
+    for other in others:
+        try:
+            elsewhere[other.label] = {_build(forge, other, entry, set(), set()): entry for entry in other.entries()}
+        except ForgeError as fault:
+            faults.append(fault)
+    known = {build: entry for found in (*elsewhere.values(), entries) for build, entry in found.items()}
+    needed = {label: tuple(found) for label, found in elsewhere.items()}
+    retention = retain(entries, keep, lambda spec, build: fulfils(spec, known[build]), needed)
+    if retention.goes and faults:
+        words = (
+            f"is not pruned: whether others depend on its old builds is not known: {faults[0].where}: {faults[0].what}"
+        )
+        raise ForgeError(words, where=channel.label, remedy="mend that, and prune again")
+    return Pruning(retention, entries)
 
 
 def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
