@@ -13,7 +13,14 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from wvforge_dagster.core.circles import find_circles
-from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
+from wvforge_dagster.core.columns import (
+    UNPARTITIONED,
+    Dimensions,
+    agreeing_keys,
+    dimension_values,
+    keys_of_variant,
+    matches,
+)
 from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
 
 BUILD_SECTIONS = ("build", "host")
@@ -95,6 +102,17 @@ class Catalog:
             for plain, names in twins.items()
             for position, name in enumerate(names)
         }
+
+    def with_needs(self, identity: VariantId) -> tuple[VariantId, ...]:
+        """A package variant with everything that it builds against and runs with, and what that needs; in dependency order."""
+        found: dict[VariantId, None] = {}
+        queue = [identity]
+        while queue:
+            each = queue.pop()
+            if each not in found:
+                found[each] = None
+                queue += [*self.variants[each].builds_against, *self.variants[each].runs_with]
+        return tuple(sorted(found, key=lambda each: (self.packages[each.package].level, each)))
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""
@@ -219,13 +237,16 @@ def _variants(
     package: Package, packages: Mapping[str, Package], provider: Mapping[str, str]
 ) -> Iterable[PackageVariant]:
     needed = set(package.needed_names)
+    by_key: dict[str, list[Output]] = defaultdict(list)
+    for output in package.recipe.outputs if package.recipe else ():
+        for key in keys_of_variant(package.dimensions, output.variant):
+            by_key[key].append(output)
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
         if package.recipe is None:
             yield PackageVariant(identity, (), None)
             continue
-        column = package.dimensions.split(key)
-        mine = [output for output in package.recipe.outputs if matches(dimension_values(output.variant), column)]
+        mine = by_key[key]
         taken = _in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
@@ -237,7 +258,7 @@ def _variants(
                     other = provider.get(requirement.name)
                     if other is None or other == package.name or other not in needed:
                         continue
-                    for other_key in columns_needed(packages[other].dimensions, column):
+                    for other_key in agreeing_keys(packages[other].dimensions, package.dimensions, key):
                         sections[VariantId(other, other_key)].add(section)
         builds = tuple(sorted(other for other, found in sections.items() if found & set(BUILD_SECTIONS)))
         runs = tuple(sorted(other for other, found in sections.items() if not found & set(BUILD_SECTIONS)))
@@ -262,11 +283,6 @@ def _with_what_comes_along(
         builds_against=tuple(sorted(found)),
         runs_with=tuple(other for other in variant.runs_with if other not in found),
     )
-
-
-def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
-    """The partitions of another package that a package in `column` uses: those that agree with it."""
-    return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
 
 
 def _in_order(outputs: list[Output]) -> list[Output]:

@@ -19,14 +19,22 @@ from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status,
 
 def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
     """The status of every package variant, in dependency order; after them, what is published and in the forge no more."""
-    shelf = make_shelf(evidence)
-    statuses: dict[VariantId, Status] = {}
-    for variant in catalog.variants.values():
-        want = _want(variant, catalog, evidence, statuses)
-        statuses[variant.id] = replace(_status(variant, want, catalog, evidence, shelf, statuses), want=want)
+    statuses = derive_some(catalog, evidence, catalog.variants)
     statuses |= waiting_for_columns(catalog, statuses)
     for status in _retired(catalog, evidence):
         statuses[status.id] = status
+    return statuses
+
+
+def derive_some(catalog: Catalog, evidence: Evidence, identities: Iterable[VariantId]) -> dict[VariantId, Status]:
+    """The statuses of these package variants. What they need is among them, and comes first; how far their columns are is not
+    said."""
+    shelf = make_shelf(evidence)
+    statuses: dict[VariantId, Status] = {}
+    for identity in identities:
+        variant = catalog.variants[identity]
+        want = _want(variant, catalog, evidence, statuses)
+        statuses[identity] = replace(_status(variant, want, catalog, evidence, shelf, statuses), want=want)
     return statuses
 
 
