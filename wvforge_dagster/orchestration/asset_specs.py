@@ -11,7 +11,6 @@ from wvforge_dagster.core.catalog import Catalog, Package
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.orchestration.checks import check_names
-from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.metadata import package_metadata
@@ -23,7 +22,9 @@ def group_of(package: Package) -> str:
     return f"level_{package.level}"
 
 
-def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
+def package_spec(
+    forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None, files: RecipeFiles | None
+) -> dg.AssetSpec:
     """The asset that is a package, as Dagster shows it."""
     about = package.recipe.about if package.recipe else None
     description = package.fault or (about.description or about.summary if about else "") or package.name
@@ -42,7 +43,7 @@ def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partitions
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
         metadata=package_metadata(package),
-        code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
+        code_version=_code_version(package, files),
         partitions_def=partitions,
         skippable=True,
     )

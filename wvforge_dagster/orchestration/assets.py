@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of the functions.
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,11 +13,13 @@ from dagster._core.definitions.definition_config_schema import convert_user_faci
 from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.asset_definitions import define_asset, shared
 from wvforge_dagster.orchestration.asset_specs import op_name, package_spec, upload_spec
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
+from wvforge_dagster.orchestration.evidence import files_of_recipes
 from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate_checks import gate_results, gate_specs
@@ -43,20 +45,27 @@ BUILD_CONFIG = convert_user_facing_definition_config_schema(
 """Settings of one run of a package asset."""
 
 
-def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
-    """One package asset and one upload asset for each package."""
+def forge_assets(forge: ForgeOnDisk, files: Mapping[str, RecipeFiles] | None = None) -> list[dg.AssetsDefinition]:
+    """One package asset and one upload asset for each package.
+
+    Args:
+        files: of the recipes, if the caller has looked already.
+    """
+    found = files_of_recipes(forge) if files is None else files
     packages = forge.catalog.packages.values()
     build, upload = _build_function(forge), _upload_function(forge)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
-            *(_package_asset(forge, package, build) for package in packages),
+            *(_package_asset(forge, package, found.get(package.name), build) for package in packages),
             *(_upload_asset(forge, package, upload) for package in packages),
         ]
 
 
-def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunction) -> dg.AssetsDefinition:
+def _package_asset(
+    forge: ForgeOnDisk, package: Package, files: RecipeFiles | None, build: DecoratedOpFunction
+) -> dg.AssetsDefinition:
     """The asset that builds, tests and stages a package."""
     partitions = partitions_definition(package.dimensions)
     tests = (
@@ -72,7 +81,7 @@ def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunct
     return define_asset(
         build,
         op_name=op_name(BUILD, package.name, forge.catalog),
-        spec=package_spec(forge, package, partitions),
+        spec=package_spec(forge, package, partitions, files),
         checks=[*tests, *gate_specs(package, partitions)],
         pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
         config=BUILD_CONFIG,
