@@ -42,7 +42,7 @@ def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) 
     wanted = {key: found for key, found in wanted.items() if found}
     everything = digest([[key.to_string(), [status.id.partition for status in found]] for key, found in wanted.items()])
     before, now = read_shown(instance), last_event(instance)
-    if before.wanted == everything and before.last_event == now:
+    if before.wanted == everything and before.last_event == now and wanted.keys() <= {*instance.get_asset_keys()}:
         return 0
     marks, count = _report(instance, wanted, before.marks)
     if marks.keys() != {key.to_string() for key in wanted} or count:
@@ -78,8 +78,8 @@ def _report(
         if is_settled:
             settled.append(key)
     for key, entry in _entries(instance, settled).items():
-        # A run that began meanwhile may have failed meanwhile.
-        if entry.last_run_id == (entries[key].last_run_id if key in entries else None):
+        # A run that began meanwhile may have failed meanwhile. What was reported here has no run.
+        if entry.last_run_id in ("", entries[key].last_run_id if key in entries else None):
             marks[key.to_string()] = _mark(entry, wanted[key])
     return marks, count
 

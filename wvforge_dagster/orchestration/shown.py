@@ -49,7 +49,7 @@ def keep_shown(instance: dg.DagsterInstance, shown: Shown) -> None:
 
 
 def last_event(instance: dg.DagsterInstance) -> int:
-    """Number of the last event that an asset had, its removal from Dagster's storage included."""
+    """Number of the last event that an asset had. That it was removed from Dagster's storage is none."""
     return instance.event_log_storage.get_maximum_record_id() or 0
 
 
