@@ -18,6 +18,7 @@ import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +265,13 @@ def _requirement(entry: Any) -> Requirement:
         kind, value = next(iter(entry.items()))
         name = value.get("name", "") if isinstance(value, Mapping) else str(value)
         return Requirement(str(name), f"{kind}({name})")
-    name = re.split(r"[\s=<>!~\[;]", str(entry).split("::")[-1].strip(), maxsplit=1)[0]
-    return Requirement(name.lower(), str(entry))
+    return _match_spec(str(entry))
+
+
+@lru_cache(maxsize=4096)
+def _match_spec(spec: str) -> Requirement:
+    name = re.split(r"[\s=<>!~\[;]", spec.rsplit("::", maxsplit=1)[-1].strip(), maxsplit=1)[0]
+    return Requirement(name.lower(), spec)
 
 
 def _cached(path: Path) -> dict[str, Any] | None:

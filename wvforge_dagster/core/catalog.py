@@ -14,7 +14,14 @@ from graphlib import TopologicalSorter
 from types import MappingProxyType
 
 from wvforge_dagster.core.circles import find_circles
-from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
+from wvforge_dagster.core.columns import (
+    UNPARTITIONED,
+    Dimensions,
+    agreeing_keys,
+    dimension_values,
+    keys_of_variant,
+    matches,
+)
 from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
 from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
 from wvforge_dagster.core.siblings import each_once, in_order, same_files, whole_variant
@@ -129,6 +136,17 @@ class Catalog:
             for other in others
             if other != identity and any((o.name, o.variant) in mine for o in self.variants[other].outputs)
         )
+
+    def with_needs(self, identity: VariantId) -> tuple[VariantId, ...]:
+        """A package variant with everything that it builds against and runs with, and what that needs; in dependency order."""
+        found: dict[VariantId, None] = {}
+        queue = [identity]
+        while queue:
+            each = queue.pop()
+            if each not in found:
+                found[each] = None
+                queue += [*self.variants[each].builds_against, *self.variants[each].runs_with]
+        return tuple(sorted(found, key=lambda each: (self.packages[each.package].level, each)))
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""
@@ -279,14 +297,16 @@ def _variants(
 ) -> Iterable[PackageVariant]:
     needed = set(package.needed_names)
     outputs = tuple(each_once(package.recipe.outputs if package.recipe else ()))
-    columns = [(output, dimension_values(whole_variant(output, outputs))) for output in outputs]
+    by_key: dict[str, list[Output]] = defaultdict(list)
+    for output in outputs:
+        for key in keys_of_variant(package.dimensions, whole_variant(output, outputs)):
+            by_key[key].append(output)
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
         if package.recipe is None:
             yield PackageVariant(identity, (), None)
             continue
-        column = package.dimensions.split(key)
-        mine = [output for output, values in columns if matches(values, column)]
+        mine = by_key[key]
         taken = in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
@@ -298,7 +318,7 @@ def _variants(
                     other = provider.get(beside(package.name, requirement.name))
                     if other is None or other == package.name or other not in needed:
                         continue
-                    for other_key in columns_needed(packages[other].dimensions, column):
+                    for other_key in agreeing_keys(packages[other].dimensions, package.dimensions, key):
                         sections[VariantId(other, other_key)].add(section)
         builds = tuple(sorted(other for other, found in sections.items() if found & set(BUILD_SECTIONS)))
         runs = tuple(sorted(other for other, found in sections.items() if not found & set(BUILD_SECTIONS)))
@@ -323,8 +343,3 @@ def _with_what_comes_along(
         builds_against=tuple(sorted(found)),
         runs_with=tuple(other for other in variant.runs_with if other not in found),
     )
-
-
-def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
-    """The partitions of another package that a package in `column` uses: those that agree with it."""
-    return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))

@@ -21,19 +21,27 @@ from wvforge_dagster.core.state import STUCK, TO_BUILD, UP_TO_DATE, Expected, St
 
 def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
     """The status of every package variant, in dependency order; after them, what is published and in the forge no more."""
-    shelf = make_shelf(evidence, catalog)
-    statuses: dict[VariantId, Status] = {}
-    as_if_here: dict[VariantId, Status] = {}
-    for variant in catalog.variants.values():
-        want = _want(variant, catalog, evidence, statuses)
-        platform = catalog.packages[variant.id.package].platform
-        needed = statuses if platform == evidence.machine else as_if_here
-        found = replace(_status(variant, want, catalog, evidence, shelf, needed), want=want)
-        as_if_here[variant.id] = found
-        statuses[variant.id] = found if platform == evidence.machine else _elsewhere(found, platform, catalog, evidence)
+    statuses = derive_some(catalog, evidence, catalog.variants)
     statuses |= waiting_for_columns(catalog, statuses)
     for status in _retired(catalog, evidence):
         statuses[status.id] = status
+    return statuses
+
+
+def derive_some(catalog: Catalog, evidence: Evidence, identities: Iterable[VariantId]) -> dict[VariantId, Status]:
+    """The statuses of these package variants. What they need is among them, and comes first; how far their columns are is not
+    said."""
+    shelf = make_shelf(evidence, catalog)
+    statuses: dict[VariantId, Status] = {}
+    as_if_here: dict[VariantId, Status] = {}
+    for identity in identities:
+        variant = catalog.variants[identity]
+        want = _want(variant, catalog, evidence, statuses)
+        platform = catalog.packages[identity.package].platform
+        needed = statuses if platform == evidence.machine else as_if_here
+        found = replace(_status(variant, want, catalog, evidence, shelf, needed), want=want)
+        as_if_here[identity] = found
+        statuses[identity] = found if platform == evidence.machine else _elsewhere(found, platform, catalog, evidence)
     return statuses
 
 

@@ -17,10 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encoder.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -102,16 +104,18 @@ def digest_files(folder: Path, *, without: Iterable[str] = (), without_folder: P
     def cannot_be_listed(error: OSError) -> None:
         found[Path(error.filename).relative_to(folder).as_posix()] = f"{UNREADABLE}{error.strerror}"
 
+    start = len(f"{folder}{os.sep}")
     for current, folders, names in os.walk(folder, onerror=cannot_be_listed):
         folders[:] = sorted(
             name for name in folders if name not in NOT_CONTENT and Path(current, name) != without_folder
         )
         links = [name for name in folders if (Path(current) / name).is_symlink()]
         for name in sorted([*names, *links]):
-            path = Path(current) / name
-            relative = path.relative_to(folder).as_posix()
+            # Most recipes have no file besides: a `Path` is made for those that have.
+            path = f"{current}{os.sep}{name}"
+            relative = path[start:].replace(os.sep, "/")
             if relative not in left_out:
-                found[relative] = _digest_file(path)
+                found[relative] = _digest_file(Path(path))
     return dict(sorted(found.items()))
 
 

@@ -16,7 +16,6 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.metadata import package_metadata
 from wvforge_dagster.orchestration.partitions import partition_mapping, partitions_definition
-from wvforge_dagster.orchestration.recipe_files import recipe_files
 
 
 def group_of(package: Package) -> str:
@@ -25,7 +24,9 @@ def group_of(package: Package) -> str:
     return further.replace("-", "_") or f"level_{package.level}"
 
 
-def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
+def package_spec(
+    forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None, files: RecipeFiles | None
+) -> dg.AssetSpec:
     """The asset that is a package, as Dagster shows it."""
     about = package.recipe.about if package.recipe else None
     description = package.fault or (about.description or about.summary if about else "") or package.name
@@ -47,7 +48,7 @@ def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partitions
             **package_metadata(package, forge.not_built_here(package.name)),
             "class": str(forge.class_of(package.name)),
         },
-        code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
+        code_version=_code_version(package, files),
         partitions_def=partitions,
         skippable=True,
     )

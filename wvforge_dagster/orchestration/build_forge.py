@@ -101,8 +101,8 @@ def build_forge(
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
+    statuses = derive_statuses(forge)
     while True:
-        statuses = derive_statuses(forge)
         plan = plan_of(forge, wanted, statuses, frozenset(tried))
         given_up |= plan.given_up
         plan, unsolvable = solve_first(forge, plan, statuses)
@@ -117,9 +117,11 @@ def build_forge(
             forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, force=force, instance=instance
         )
         tried |= plan.reasons.keys()
-    refresh(forge, [channel for _, channel in forge.targets])
+        refresh(forge, [channel for _, channel in forge.targets])
+        statuses = derive_statuses(forge)
+    if unsolvable:
+        statuses = derive_statuses(forge)
     warnings |= {str(path): _aside_warning(path) for path in sorted(_set_aside(forge) - before)}
-    statuses = derive_statuses(forge)
     if wanted.publish:
         share_all_notes(forge, statuses.values())
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):

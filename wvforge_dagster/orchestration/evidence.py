@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,7 +17,7 @@ from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact, Record
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.core.derive import derive
+from wvforge_dagster.core.derive import derive, derive_some
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.state import Status
@@ -45,20 +46,38 @@ def derive_statuses(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> dic
     return derive(forge.catalog, gather(forge, mine=mine))
 
 
-def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
-    """All evidence, now."""
-    packages = forge.catalog.packages
-    listings = {channel.label: channel_entries(forge, channel) for _, channel in forge.targets}
-    staged = channel_entries(forge, forge.staging)
+def derive_one(forge: ForgeOnDisk, identity: VariantId, *, mine: VariantId | None = None) -> dict[VariantId, Status]:
+    """The status of a package variant and of all that it needs, now: what one build asks for, whatever else the forge holds.
+
+    Args:
+        mine: as in `derive_statuses`.
+    """
+    identities = forge.catalog.with_needs(identity)
+    return derive_some(forge.catalog, gather(forge, mine=mine, only=identities), identities)
+
+
+def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None, only: tuple[VariantId, ...] | None = None) -> Evidence:
+    """All evidence, now.
+
+    Args:
+        only: the package variants that it is to tell of; None for all.
+    """
+    packages: Set[str] = forge.catalog.packages.keys()
+    names: Set[str] | None = None
+    if only is not None:
+        packages = {identity.package for identity in only}
+        names = {name for name, owner in forge.catalog.provider.items() if owner in packages}
+    listings = {channel.label: channel_entries(forge, channel, names) for _, channel in forge.targets}
+    staged = channel_entries(forge, forge.staging, names)
     return Evidence(
         machine=platform_of_machine(),
-        files=files_of_recipes(forge),
+        files=files_of_recipes(forge, packages),
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
         by_column=frozenset(channel.label for _, channel in forge.targets_by_column),
         failures=read_failures(forge),
-        building=held_locks(forge) - {mine},
+        building=held_locks(forge, only) - {mine},
         commits=known_commits(forge),
         recorded=recorded_parts(isolation_name(forge)),
         rebuild_on=frozenset(forge.forge.rebuild_on),
@@ -68,17 +87,20 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
     )
 
 
-def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:
+def channel_entries(forge: ForgeOnDisk, channel: Channel, names: Set[str] | None = None) -> tuple[ChannelEntry, ...]:
     """What a channel lists: now, if it is local, else as it was when it was last asked.
 
     A file of a folder that is gone or not of its listed length is left out: it is no package. A target whose index cannot be
     read lists nothing (`unreadable_targets` names it): the others are not stopped by it.
 
+    Args:
+        names: of the packages that are asked for; None for all.
+
     Raises:
         ForgeError: if the index of staging cannot be read.
     """
     if not channel.is_local:
-        return known_listing(forge, channel)
+        return tuple(e for e in known_listing(forge, channel) if names is None or e.name in names)
     folder = Path(unquote(urlsplit(channel.url).path))
     try:
         entries = channel.entries()
@@ -86,7 +108,8 @@ def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry,
         if channel is forge.staging:
             raise
         return ()
-    return tuple(e for e in entries if _is_there(folder / e.subdir / e.filename, e.size))
+    asked = (e for e in entries if names is None or e.name in names)
+    return tuple(e for e in asked if _is_there(f"{folder}/{e.subdir}/{e.filename}", e.size))
 
 
 def unreadable_targets(forge: ForgeOnDisk) -> Mapping[str, ForgeError]:
@@ -191,10 +214,10 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
         return None
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _is_there(path: str, size: int) -> bool:
     """Whether a file that an index lists is there, in its length: one that was removed or cut is not published."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - thousands of times: a `Path` takes longer than the question
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size == size

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
-from sqlalchemy.exc import SQLAlchemyError
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -44,6 +43,9 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
 @contextmanager
 def storage_faults(home: Path) -> Iterator[None]:
     """Faults of Dagster's storage as one line. What it holds is history: it may be deleted."""
+    # A third of a second, which loading the definitions does not need.
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,8 +51,10 @@ def wait_for_lock(forge: ForgeOnDisk, identity: VariantId) -> None:
             os.close(handle)
 
 
-def held_locks(forge: ForgeOnDisk) -> frozenset[VariantId]:
-    """The package variants that are being built now, here or elsewhere."""
+def held_locks(forge: ForgeOnDisk, identities: Iterable[VariantId] | None = None) -> frozenset[VariantId]:
+    """The package variants that are being built now, here or elsewhere; of these only, if some are given."""
+    if identities is not None:
+        return frozenset(identity for identity in identities if is_held(_path(forge, identity)))
     names = {partition_folder(identity.partition): identity.partition for identity in forge.catalog.variants}
     return frozenset(
         VariantId(path.parent.relative_to(forge.output / "locks").as_posix(), names.get(path.stem, ""))

@@ -23,7 +23,7 @@ from wvforge_dagster.orchestration.building import build_variant
 from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.commits import ask_commits
 from wvforge_dagster.orchestration.embedded import explain_missing
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.history import keep_measure
@@ -62,7 +62,7 @@ def make_variant(
         if status.state in UP_TO_DATE and not force:
             remove_folder(forge.work_folder(identity))  # of a build that was killed after it had staged its package
             return Made(status.artifacts, "up to date")
-        _solve_column(forge, identity, statuses)
+        _solve_column(forge, status)
         _refuse_if_not_ready(variant, statuses)
         _refuse_if_not_isolated(forge)
         reason = why if status.state in UP_TO_DATE else status.reason
@@ -94,7 +94,7 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
     variant = forge.catalog.variants[identity]
     _refuse_elsewhere(forge, identity)
     with variant_lock(forge, identity):
-        statuses = derive_statuses(forge, mine=identity)
+        statuses = derive_one(forge, identity, mine=identity)
         status = statuses[identity]
         if not status.expected or not all(item.found for item in status.expected):
             reason = f"there is nothing to test: it is {status.state} ({status.reason})"
@@ -121,7 +121,7 @@ def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[V
     Raises:
         MakeFailed: if they cannot be asked.
     """
-    statuses = derive_statuses(forge, mine=identity)
+    statuses = derive_one(forge, identity, mine=identity)
     sources = [source for item in statuses[identity].expected for source in item.parts["sources"].values()]
     failure = read_failures(forge).get(identity)
     was_lost = failure is not None and failure.failure_class in (FailureClass.FETCH, FailureClass.INTERRUPTED)
@@ -132,25 +132,25 @@ def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[V
         failure = Failure(FailureClass.FETCH, str(fault), input_digest=statuses[identity].input_digest)
         keep_failure(forge, identity, failure)
         raise MakeFailed(failure)
-    return derive_statuses(forge, mine=identity)
+    return derive_one(forge, identity, mine=identity)
 
 
-def _solve_column(forge: ForgeOnDisk, identity: VariantId, statuses: Mapping[VariantId, Status]) -> None:
+def _solve_column(forge: ForgeOnDisk, mine: Status) -> None:
     """Before anything of a column is compiled for the first time, solve all of it that was never built.
 
     Raises:
         MakeFailed: if this package variant cannot be solved.
     """
-    if not needs_solving(forge, statuses[identity]):
+    if not needs_solving(forge, mine):
         return
     column = [
         status
-        for status in statuses.values()
-        if status.id.partition == identity.partition and needs_solving(forge, status)
+        for status in derive_statuses(forge, mine=mine.id).values()
+        if status.id.partition == mine.id.partition and needs_solving(forge, status)
     ]
     unsolvable = solve_statuses(forge, column)
-    if identity in unsolvable:
-        raise MakeFailed(read_failures(forge)[identity])
+    if mine.id in unsolvable:
+        raise MakeFailed(read_failures(forge)[mine.id])
 
 
 def _refuse_if_not_ready(variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:

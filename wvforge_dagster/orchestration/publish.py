@@ -11,7 +11,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import UP_TO_DATE, State
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import upload_lock
@@ -50,7 +50,7 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
 
 def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
     """`publish_variant`, by the one who holds the lock."""
-    status = derive_statuses(forge, mine=identity)[identity]
+    status = derive_one(forge, identity, mine=identity)[identity]
     if status.state is State.SKIPPED:
         return Published((), ())
     if status.state not in UP_TO_DATE:

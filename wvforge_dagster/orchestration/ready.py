@@ -14,7 +14,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.column_files import column_artifacts
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one
 from wvforge_dagster.orchestration.failures import keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import is_cleared, passed_tests
@@ -112,7 +112,7 @@ def _ask_the_gate(
     variant = forge.catalog.variants[status.id]
     try:
         with variant_lock(forge, status.id):
-            statuses = derive_statuses(forge, mine=status.id)
+            statuses = derive_one(forge, status.id, mine=status.id)
             if statuses[status.id].artifacts != status.artifacts:
                 raise ForgeError("was made anew meanwhile", where=f"upload of {status.id}", remedy="publish it again")
             test_again(forge, variant, status, column_artifacts(forge, variant, statuses), _nobody_listens)

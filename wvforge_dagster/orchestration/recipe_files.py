@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 from wvforge_dagster.core.catalog import Package
@@ -18,10 +18,11 @@ MOST_BYTES = 4 << 30
 """Bytes that they may hold."""
 
 
-def files_of_recipes(forge: ForgeOnDisk) -> dict[str, RecipeFiles]:
-    """`recipe_files` of every package that has a recipe, by name."""
+def files_of_recipes(forge: ForgeOnDisk, names: Set[str] | None = None) -> dict[str, RecipeFiles]:
+    """`recipe_files` of every package that has a recipe, by name; or of these only."""
     packages = forge.catalog.packages
-    return {name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None}
+    wanted = packages if names is None else names
+    return {name: recipe_files(forge, packages[name]) for name in wanted if packages[name].recipe is not None}
 
 
 def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:

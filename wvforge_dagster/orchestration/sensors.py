@@ -48,9 +48,13 @@ _UNFINISHED = [
 ]
 
 
-def changed_recipes_sensor(loaded: ForgeOnDisk) -> dg.SensorDefinition:
-    """The sensor ``changed_recipes`` of a code location whose definitions were made from `loaded`."""
-    signature = forge_signature(loaded, files_of_recipes(loaded))
+def changed_recipes_sensor(loaded: ForgeOnDisk, files: Mapping[str, RecipeFiles] | None = None) -> dg.SensorDefinition:
+    """The sensor ``changed_recipes`` of a code location whose definitions were made from `loaded`.
+
+    Args:
+        files: of its recipes, as they were then.
+    """
+    signature = forge_signature(loaded, files_of_recipes(loaded) if files is None else files)
     status = dg.DefaultSensorStatus.RUNNING if loaded.forge.watch is not None else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
