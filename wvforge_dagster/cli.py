@@ -18,6 +18,7 @@ from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.progress import BuildProgress, UpstreamProgress
+from wvforge_dagster.report_command import report
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(channel_app, name="channel")
+app.command()(report)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from dagster._core.instance import InstanceRef
 
@@ -98,6 +100,7 @@ def build_forge(
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     while True:
         statuses = derive_statuses(forge)
         plan = plan_of(forge, wanted, statuses, frozenset(tried))
@@ -111,7 +114,7 @@ def build_forge(
         on_plan(plan)
         force = frozenset(wanted.force)
         failed |= run_plan(
-            forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, force=force, instance=instance
+            forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, build=name, force=force, instance=instance
         )
         tried |= plan.reasons.keys()
     refresh(forge, [channel for _, channel in forge.targets])

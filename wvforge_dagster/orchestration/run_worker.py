@@ -30,6 +30,8 @@ from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settin
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
 PARTITION_TAG = "wvforge/partition"
+BUILD_TAG = "wvforge/build"
+"""Has the same value in all runs of one call of ``wvforge build``."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,12 @@ class RunOutcome:
     text: str = ""
 
 
-def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> RunOutcome:
-    """Materialize a package variant, and its upload if it is to be published."""
+def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, build: str) -> RunOutcome:
+    """Materialize a package variant, and its upload if it is to be published.
+
+    Args:
+        build: the name of the build that it is a part of.
+    """
     here = _open[0]
     if isinstance(here, str):
         return RunOutcome(here, staged=False)
@@ -99,7 +105,7 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) ->
     assert job is not None, "a package and its upload have one partitioning"
     run_id = str(uuid.uuid4())
     config = {"force": force, "reason": reason}
-    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package}
+    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, BUILD_TAG: build}
     if identity.partition:
         tags[PARTITION_TAG] = identity.partition
     with run_lock(here.forge, run_id):
