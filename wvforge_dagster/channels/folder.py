@@ -176,6 +176,19 @@ class FolderChannel:
                 listed = still_listed(entries, self._listing_mended(), self._label)
                 remove_packages(self.path, listed, label=self._label)
 
+    def put_page(self, text: str) -> None:
+        """See `Channel.put_page`. Nothing is locked or written where it is there already.
+
+        Raises:
+            ForgeError: if it cannot be written.
+        """
+        path = self.path / beside.PAGE
+        there = path.read_bytes() if path.is_file() else None
+        content = beside.page_instead_of(there, text)
+        if content is not None and content != there and self.path.is_dir():
+            with self._writing():
+                put([], self.path, {beside.PAGE: content}, spare=0)
+
     def _holds(self, package: PackageFile) -> bool:
         """Whether the package lies in the folder with this content.
 

@@ -18,6 +18,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import findings_of
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
 from wvforge_dagster.orchestration.isolation import isolation_warning
+from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.plan import Plan, make_plan
 from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -100,6 +101,7 @@ def build_forge(
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
+    pages: list[ForgeError] = []
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     while True:
         statuses = derive_statuses(forge)
@@ -121,12 +123,15 @@ def build_forge(
     statuses = derive_statuses(forge)
     if wanted.publish:
         share_all_notes(forge, statuses.values())
+        pages = put_pages(forge)
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
         end_dead_runs(opened, forge)
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
     found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
-    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *found))
+    return Outcome(
+        mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *pages, *found)
+    )
 
 
 def plan_of(

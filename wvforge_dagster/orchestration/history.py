@@ -12,8 +12,8 @@ import dagster as dg
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.timeline import Ran
-from wvforge_dagster.orchestration.keys import package_key
-from wvforge_dagster.orchestration.run_worker import BUILD_TAG, PACKAGE_TAG, PARTITION_TAG, REASON_TAG
+from wvforge_dagster.orchestration.keys import BUILD_TAG, package_key
+from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG, PARTITION_TAG, REASON_TAG
 
 MOST_ATTEMPTS = 24
 """Of one package variant."""

@@ -1,4 +1,4 @@
-"""Names of assets: a package's is its name, its upload's is that below ``upload``; and how the names of their ops begin."""
+"""Names of assets: a package's is its name, its upload's that below ``upload``; how names of ops begin; the tag of a build."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import dagster as dg
 
 BUILD = "build"
 UPLOAD = "upload"
+
+BUILD_TAG = "wvforge/build"
+"""Has the same value in all runs of one call of ``wvforge build``."""
 
 
 def package_key(name: str) -> dg.AssetKey:

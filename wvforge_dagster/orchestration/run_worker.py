@@ -22,7 +22,7 @@ from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
-from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, BUILD_TAG, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.orchestration.run_database import make_run_database
 from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_jobs_side_by_side
@@ -30,8 +30,6 @@ from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settin
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
 PARTITION_TAG = "wvforge/partition"
-BUILD_TAG = "wvforge/build"
-"""Has the same value in all runs of one call of ``wvforge build``."""
 
 
 @dataclass(frozen=True)
