@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wvforge_dagster.report import words
-from wvforge_dagster.report.matrix import place_of
 from wvforge_dagster.report.model import Package, Report, Variant
 
 PACKAGES_EACH = 40
+
+PHASES = ("render", "solve and build", "script", "test")
 
 
 def chunks(report: Report) -> dict[str, int]:
@@ -25,34 +25,48 @@ def chunks(report: Report) -> dict[str, int]:
 def detail_files(report: Report) -> Iterator[tuple[str, str]]:
     """The files by their names in the site."""
     for number in range(0, len(report.packages), PACKAGES_EACH):
-        packages = report.packages[number : number + PACKAGES_EACH]
-        data = {package.page: _package(package) for package in packages}
-        text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+        said = _Said()
+        packages = {
+            package.page: _package(package, said) for package in report.packages[number : number + PACKAGES_EACH]
+        }
+        text = json.dumps([packages, said.values, PHASES], ensure_ascii=True, separators=(",", ":"))
         yield f"data/{number // PACKAGES_EACH}.js", f"wvforgeDetails({text});\n"
 
 
-def _package(package: Package) -> dict[str, Any]:
-    found = {place_of(variant): _variant(variant) for variant in package.variants}
-    return {"n": package.name, "v": found}
+class _Said:
+    """Values that many package variants share, each once; a package variant has its number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, value: str | tuple[str, ...]) -> int:
+        return self._numbers.setdefault(value, len(self._numbers))
+
+    @property
+    def values(self) -> list[Any]:
+        return list(self._numbers)
 
 
-def _variant(variant: Variant) -> Mapping[str, Any]:
+def _package(package: Package, said: _Said) -> list[Any]:
+    """The package's name, where its logs lie, and its variants by partition."""
+    logs = f"logs/{package.name}/"
+    return [package.name, logs, {item.partition or "": _variant(item, logs, said) for item in package.variants}]
+
+
+def _variant(variant: Variant, logs: str, said: _Said) -> Mapping[str, Any]:
     last = variant.last
     value = {
-        "p": variant.partition,
-        "r": variant.reason,
+        "r": said.number(variant.reason),
+        "h": said.number(variant.channels),
+        "t": said.number((*variant.tests, "passed") if variant.tests and variant.tested else variant.tests),
+        "a": said.number(variant.architectures),
         "c": [[change.where, change.what, change.old, change.new] for change in variant.changes],
         "f": [
-            [file.filename, words.size(file.size), file.sha256, words.moment(file.built) if file.built else ""]
+            [file.filename, file.size, file.sha256, int(file.built.timestamp()) if file.built else 0]
             for file in variant.files
         ],
-        "h": list(variant.channels),
-        "t": list(variant.tests),
-        "k": variant.tested,
-        "a": list(variant.architectures),
-        "s": {name: words.seconds(value) for name, value in words.phases(last.seconds)} if last else {},
-        "w": words.moment(last.at) if last else "",
-        "l": variant.log,
+        "s": [int(last.at.timestamp()), *(round(last.seconds.get(phase, 0), 1) for phase in PHASES)] if last else None,
+        "l": variant.log.removeprefix(logs) if variant.log and variant.log.startswith(logs) else None,
         "e": variant.last_lines,
     }
-    return {key: item for key, item in value.items() if item}
+    return {key: item for key, item in value.items() if item or item == 0}

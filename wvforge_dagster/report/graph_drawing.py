@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from wvforge_dagster.report.model import Package
 
@@ -13,7 +15,15 @@ MOST_BOXES = 40
 
 _LETTER = 7.4
 _MOST_LETTERS = 26
-_HEIGHT, _GAP, _BETWEEN = 30, 12, 64
+_HEIGHT, _GAP, _BETWEEN, _BEND = 30, 12, 64, 6
+
+
+class _Point(NamedTuple):
+    """A package in its column; or, with `passes`, where the line from it to that package passes a column."""
+
+    column: int
+    name: str
+    passes: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,8 @@ def draw_graph(package: Package, packages: Mapping[str, Package]) -> Drawing:
     Args:
         packages: all of the forge, by name.
     """
-    below = _reach(package.name, {name: [need.package for need in item.needs] for name, item in packages.items()})
-    above = _reach(package.name, {name: item.needed_by for name, item in packages.items()})
+    below = _reach(package.name, lambda name: (need.package for need in packages[name].needs))
+    above = _reach(package.name, lambda name: packages[name].needed_by)
     everything = len(below) + len(above)
     if everything + 1 > MOST_BOXES:
         below &= {need.package for need in package.needs}
@@ -77,23 +87,27 @@ def draw_graph(package: Package, packages: Mapping[str, Package]) -> Drawing:
         for need in packages[name].needs
         if need.package in shown
     ]
-    columns = _columns(shown, packages, edges)
-    boxes = _place(columns, packages, roles)
-    lines = tuple(_line(boxes[start], boxes[end], package.name in (start, end)) for start, end in edges)
+    routes = _routes(shown, packages, edges)
+    columns = _columns(routes, packages, shown)
+    boxes, bends = _place(columns, packages, roles)
+    lines = tuple(
+        _line(boxes[start], [bends[point] for point in route[1:-1]], boxes[end], package.name in (start, end))
+        for (start, end), route in routes.items()
+    )
     return Drawing(
         tuple(boxes.values()),
         lines,
         max(box.x + box.width for box in boxes.values()) + 1,
-        max(box.y + box.height for box in boxes.values()) + 1,
+        max([*(box.y + box.height for box in boxes.values()), *(y for _, _, y in bends.values())]) + 1,
         everything + 1 - len(boxes),
     )
 
 
-def _reach(start: str, neighbours: Mapping[str, Iterable[str]]) -> set[str]:
+def _reach(start: str, neighbours: Callable[[str], Iterable[str]]) -> set[str]:
     found: set[str] = set()
     queue = [start]
     while queue:
-        for other in neighbours.get(queue.pop(), ()):
+        for other in neighbours(queue.pop()):
             if other not in found:
                 found.add(other)
                 queue.append(other)
@@ -104,22 +118,42 @@ def _at_most(names: list[str]) -> dict[str, None]:
     return dict.fromkeys(names[:MOST_BOXES])
 
 
-def _columns(shown: Iterable[str], packages: Mapping[str, Package], edges: list[tuple[str, str]]) -> list[list[str]]:
-    """Names by level; within a level near to what they are joined with, so that lines cross little."""
-    by_level: dict[int, list[str]] = defaultdict(list)
-    for name in shown:
-        by_level[packages[name].level or 0].append(name)
-    columns = [sorted(by_level[level]) for level in sorted(by_level)]
-    joined: dict[str, list[str]] = defaultdict(list)
-    for start, end in edges:
-        joined[start].append(end)
-        joined[end].append(start)
+def _routes(
+    shown: Iterable[str], packages: Mapping[str, Package], edges: list[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[_Point, ...]]:
+    """For each need its points, one in every column from start to end: a line passes between the boxes of the columns that it
+    crosses."""
+    levels = sorted({packages[name].level or 0 for name in shown})
+    column = {name: levels.index(packages[name].level or 0) for name in shown}
+    return {
+        (start, end): (
+            _Point(column[start], start),
+            *(_Point(at, start, end) for at in range(column[start] + 1, column[end])),
+            _Point(column[end], end),
+        )
+        for start, end in edges
+    }
+
+
+def _columns(
+    routes: Mapping[tuple[str, str], tuple[_Point, ...]], packages: Mapping[str, Package], shown: Iterable[str]
+) -> list[list[_Point]]:
+    """Points by column; within one near to what they are joined with, so that lines cross little."""
+    levels = sorted({packages[name].level or 0 for name in shown})
+    points = {_Point(levels.index(packages[name].level or 0), name) for name in shown}
+    points |= {point for route in routes.values() for point in route}
+    columns = [sorted(point for point in points if point.column == at) for at in range(len(levels))]
+    joined: dict[_Point, list[_Point]] = defaultdict(list)
+    for route in routes.values():
+        for one, other in pairwise(route):
+            joined[one].append(other)
+            joined[other].append(one)
     for order in (columns, columns[::-1], columns):
-        place: dict[str, float] = {}
+        place: dict[_Point, float] = {}
         for column in order:
-            means = {name: _mean([place[other] for other in joined[name] if other in place]) for name in column}
-            column.sort(key=lambda name, means=means: (means[name], name))  # type: ignore[misc]
-            place |= {name: (position + 0.5) / len(column) for position, name in enumerate(column)}
+            means = {point: _mean([place[other] for other in joined[point] if other in place]) for point in column}
+            column.sort(key=lambda point, means=means: (means[point], point))  # type: ignore[misc]
+            place |= {point: (position + 0.5) / len(column) for position, point in enumerate(column)}
     return columns
 
 
@@ -127,23 +161,44 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else 0.5
 
 
-def _place(columns: list[list[str]], packages: Mapping[str, Package], roles: Mapping[str, str]) -> dict[str, Box]:
-    tallest = max(len(column) for column in columns) * (_HEIGHT + _GAP) - _GAP
+def _place(
+    columns: list[list[_Point]], packages: Mapping[str, Package], roles: Mapping[str, str]
+) -> tuple[dict[str, Box], dict[_Point, tuple[float, float, float]]]:
+    """The boxes, and for each point of a line between boxes from where to where it runs level, and at which height."""
+
+    def height(point: _Point) -> float:
+        return (_BEND if point.passes else _HEIGHT) + _GAP
+
+    tallest = max(sum(height(point) for point in column) for column in columns)
     boxes: dict[str, Box] = {}
+    bends: dict[_Point, tuple[float, float, float]] = {}
     x = 1.0
     for column in columns:
-        labels = {name: name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…" for name in column}
+        labels = {point.name: _label(point.name) for point in column if not point.passes}
         width = max(len(text) for text in labels.values()) * _LETTER + 26
-        y = 1 + (tallest - (len(column) * (_HEIGHT + _GAP) - _GAP)) / 2
-        for name in column:
-            boxes[name] = Box(packages[name], roles[name], labels[name], x, y, width, _HEIGHT)
-            y += _HEIGHT + _GAP
+        y = 1 + (tallest - sum(height(point) for point in column)) / 2
+        for point in column:
+            if point.passes:
+                bends[point] = (x, x + width, y + _BEND / 2)
+            else:
+                name = point.name
+                boxes[name] = Box(
+                    packages[name], roles[name], labels[name], round(x, 1), round(y, 1), round(width, 1), _HEIGHT
+                )
+            y += height(point)
         x += width + _BETWEEN
-    return boxes
+    return boxes, bends
 
 
-def _line(start: Box, end: Box, is_direct: bool) -> Line:
-    x1, y1 = start.x + start.width, start.y + start.height / 2
-    x2, y2 = end.x, end.y + end.height / 2
-    bend = (x2 - x1) / 2
-    return Line(f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}", is_direct)
+def _label(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…"
+
+
+def _line(start: Box, bends: list[tuple[float, float, float]], end: Box, is_direct: bool) -> Line:
+    x, y = start.x + start.width, start.y + start.height / 2
+    path = f"M{x:.1f} {y:.1f}"
+    for left, right, height in [*bends, (end.x, end.x, end.y + end.height / 2)]:
+        middle = (x + left) / 2
+        path += f"C{middle:.1f} {y:.1f} {middle:.1f} {height:.1f} {left:.1f} {height:.1f}H{right:.1f}"
+        x, y = right, height
+    return Line(path, is_direct)

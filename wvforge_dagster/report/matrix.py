@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,6 +14,9 @@ from wvforge_dagster.report.words import DIMENSION_NAMES
 
 WORDS_UP_TO = 8
 """Columns that have room for the state in a word; with more, cells show its sign, and the word is for readers of the text."""
+
+
+ROWS_EACH = 50
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some packages of a level: a browser lays out what is on its screen, part by part."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Matrix:
     """Everything on the first page.
 
     Attributes:
         headings: a row for each dimension.
-        levels: rows by level.
+        parts: by level.
         retired: package variants that are in no column any more, with their packages.
         counts: how many package variants are in each state; states without any are left out.
     """
 
     headings: tuple[tuple[str, tuple[Heading, ...]], ...]
-    levels: tuple[tuple[int, tuple[Row, ...]], ...]
+    parts: tuple[Part, ...]
     retired: tuple[tuple[Package, Variant], ...]
     counts: Mapping[State, int]
     width: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more than a few parts would be laid out for nothing."""
+        return len(self.parts) > 8
 
     @property
     def is_wide(self) -> bool:
@@ -76,11 +92,10 @@ def make_matrix(report: Report, chunk_of: Mapping[str, int]) -> Matrix:
     columns = report.columns
     current = [package for package in report.packages if package.level is not None]
     rows = [Row(package, _cells(package, columns), chunk_of[package.name]) for package in current]
-    by_level = groupby(rows, key=lambda row: row.package.level or 0)
     found = Counter(variant.state for package in report.packages for variant in package.variants)
     return Matrix(
         headings=_headings(columns),
-        levels=tuple((level, tuple(group)) for level, group in by_level),
+        parts=tuple(_parts(rows)),
         retired=tuple(
             (package, variant)
             for package in report.packages
@@ -90,6 +105,13 @@ def make_matrix(report: Report, chunk_of: Mapping[str, int]) -> Matrix:
         counts={state: found[state] for state in State if found[state]},
         width=len(columns),
     )
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Part]:
+    for level, group in groupby(rows, key=lambda row: row.package.level or 0):
+        mine = tuple(group)
+        for start in range(0, len(mine), ROWS_EACH):
+            yield Part(f"Level {level}" + (", continued" if start else ""), mine[start : start + ROWS_EACH])
 
 
 def _headings(columns: Sequence[Column]) -> tuple[tuple[str, tuple[Heading, ...]], ...]:

@@ -108,14 +108,17 @@ def _plot(
 
     series = []
     for position, (name, points) in enumerate(sorted(found.items())):
-        placed = tuple(Point(x(at), y(value), f"{name}, {words.moment(at)}: {shown(value)}") for at, value in points)
+        placed = tuple(
+            Point(round(x(at), 1), round(y(value), 1), f"{name}, {words.moment(at)}: {shown(value)}")
+            for at, value in points
+        )
         line = " ".join(f"{point.x:.1f},{point.y:.1f}" for point in placed)
         series.append(Series(name, position % SIGNS, placed, line))
     return Plot(
         title,
         tuple(series),
-        tuple(Tick(x(at), words.day(at)) for at in _ends(first, last)),
-        tuple(Tick(y(top * part / 2), shown(top * part / 2)) for part in (0, 1, 2)),
+        tuple(Tick(round(x(at), 1), words.day(at)) for at in _ends(first, last)),
+        tuple(Tick(round(y(top * part / 2), 1), shown(top * part / 2)) for part in (0, 1, 2)),
     )
 
 

@@ -33,6 +33,7 @@ def _environment() -> jinja2.Environment:
         "day": words.day,
         "moment": words.moment,
         "column_name": words.column_name,
+        "made_from": words.made_from,
         "anchor": lambda partition: f"v-{anchor(partition or 'all')}",
     }
     environment.globals |= {

@@ -12,7 +12,7 @@ from wvforge_dagster.report.model import Bar, Build
 _NARROWEST, _WIDEST = 1080.0, 2600.0
 _LEFT, _RIGHT, _TOP = 70.0, 10.0, 6.0
 _LANE, _BAR = 50.0, 40.0
-_LETTER = 6.3
+_LETTER, _BOLD_LETTER = 6.3, 7.2
 _LABEL = 76.0
 _STEPS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 _TICK = 110.0
@@ -106,7 +106,7 @@ def _seconds(start: datetime, end: datetime) -> float:
 def _labels(bar: Bar, width: float) -> list[str]:
     """The sign and the name, and below it the partition, shortened to the room that there is; nothing where that is none."""
     sign = ("✕ " if bar.outcome == "failed" else "") + ("★ " if bar.on_chain else "")
-    letters = int((width - 10) / _LETTER)
+    letters = int((width - 10) / (_BOLD_LETTER if bar.on_chain else _LETTER))
     if letters < 1:
         return []
     if letters < 5:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from wvforge_dagster.core.state import State
+from wvforge_dagster.report.model import Variant
 
 DIMENSION_NAMES = {"cuda": "CUDA", "python": "Python"}
 
@@ -60,6 +62,7 @@ def day(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+@lru_cache(maxsize=4096)
 def moment(value: datetime) -> str:
     """``2026-11-24 05:47 UTC``."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -78,3 +81,10 @@ def plural(count: int, word: str) -> str:
 def variant_name(package: str, partition: str | None) -> str:
     """As the command line shows it: ``numcu[13.0|3.12]``."""
     return f"{package}[{partition}]" if partition else package
+
+
+def made_from(variant: Variant) -> str:
+    """The hashes of a package variant's files and the parts of its inputs, a line each, as `wvforge explain` prints them."""
+    lines = [f"{file.filename}: sha256 {file.sha256}\n  content: {file.content}" for file in variant.files]
+    lines += [f"input digest: {variant.input_digest}"] if variant.input_digest else []
+    return "\n".join([*lines, *(f"  {part.name}: {part.value}" for part in variant.inputs)])

@@ -16,28 +16,28 @@
   function startFilter() {
     const field = byId("name");
     const boxes = [...document.querySelectorAll("#filter input[name=state]")];
-    const levels = [...table.tBodies].map((body) => ({
-      body,
-      rows: [...body.rows].slice(1).map((row) => ({
+    const parts = [...table.querySelectorAll(".part")].map((part) => ({
+      part,
+      rows: [...part.querySelector("tbody").rows].map((row) => ({
         row,
         name: row.cells[0].firstElementChild.textContent.toLowerCase(),
         states: new Set([...row.cells].slice(1).map((cell) => cell.className)),
       })),
     }));
-    const total = levels.reduce((sum, level) => sum + level.rows.length, 0);
+    const total = parts.reduce((sum, { rows }) => sum + rows.length, 0);
 
     function apply() {
       const wanted = field.value.trim().toLowerCase();
       const states = boxes.filter((box) => box.checked).map((box) => box.value);
       let shown = 0;
-      for (const { body, rows } of levels) {
+      for (const { part, rows } of parts) {
         let here = 0;
         for (const { row, name, states: mine } of rows) {
           const fits = name.includes(wanted) && (!states.length || states.some((state) => mine.has(state)));
           if (row.hidden === fits) row.hidden = !fits;
           if (fits) here += 1;
         }
-        if (body.hidden !== (here === 0)) body.hidden = here === 0;
+        if (part.hidden !== (here === 0)) part.hidden = here === 0;
         shown += here;
       }
       table.classList.remove(...boxes.map((box) => `only-${box.value}`), "only");
@@ -68,7 +68,25 @@
 
   const known = {};
   const loading = {};
-  window.wvforgeDetails = (data) => Object.assign(known, data);
+  // What it is called with: report/details.py.
+  window.wvforgeDetails = ([packages, said, phases]) => {
+    for (const [page, [name, logs, variants]] of Object.entries(packages)) {
+      for (const [partition, value] of Object.entries(variants)) {
+        const place = `v-${(partition || "all").replace(/[^A-Za-z0-9._-]+/g, "_")}`;
+        known[`${page}#${place}`] = { ...value, name, logs, partition, said, phases };
+      }
+    }
+  };
+
+  function moment(seconds) {
+    return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  }
+
+  function size(bytes) {
+    const unit = ["B", "kB", "MB", "GB"].findIndex((_, power) => bytes < 1000 ** (power + 1) || power === 3);
+    const amount = bytes / 1000 ** unit;
+    return `${unit && amount < 100 ? amount.toFixed(1) : Math.round(amount)} ${["B", "kB", "MB", "GB"][unit]}`;
+  }
 
   function load(number) {
     loading[number] ??= new Promise((done, failed) => {
@@ -91,37 +109,41 @@
       const values = old === null && now === null ? [] : [element("br", {}), code(`${old ?? "none"} → ${now ?? "none"}`)];
       rows.push(term("Changed", code(where), ` ${what}`, ...values));
     }
-    for (const [filename, size, sha256, built] of details.f || []) {
-      const facts = [element("br", {}), `${size}${built ? `, built ${built}` : ""}`, element("br", {})];
+    for (const [filename, bytes, sha256, built] of details.f || []) {
+      const facts = [element("br", {}), `${size(bytes)}${built ? `, built ${moment(built)}` : ""}`, element("br", {})];
       rows.push(term("File", code(filename), ...facts, element("code", { textContent: sha256, className: "hash" })));
     }
-    if (details.h) rows.push(term("Channels", details.h.join(", ")));
-    if (details.t) rows.push(term(details.k ? "Tests passed" : "Tests", details.t.join(", ")));
-    if (details.a) rows.push(term("GPU architectures", `${details.a.join(", ")} (as the recipe names them)`));
+    const [channels, tests, architectures] = ["h", "t", "a"].map((key) => [...details.said[details[key]]]);
+    const passed = tests.at(-1) === "passed" && tests.pop();
+    if (channels.length) rows.push(term("Channels", channels.join(", ")));
+    if (tests.length) rows.push(term(passed ? "Tests passed" : "Tests", tests.join(", ")));
+    if (architectures.length) rows.push(term("GPU architectures", `${architectures.join(", ")} (as the recipe names them)`));
     if (details.s) {
-      const phases = Object.entries(details.s).map(([phase, seconds]) => `${phase} ${seconds}`);
-      rows.push(term("Times", `${details.w}: ${phases.join(", ")}`));
+      const [at, ...seconds] = details.s;
+      const shown = seconds.map((value, position) => (value ? `${details.phases[position]} ${value} s` : "")).filter(Boolean);
+      rows.push(term("Times", `${moment(at)}: ${shown.join(", ")}`));
     }
     if (details.l) {
       const logs = table.dataset.logs;
-      rows.push(term("Log", logs ? element("a", { href: logs + details.l, textContent: details.l }) : code(details.l)));
+      const path = details.logs + details.l;
+      rows.push(term("Log", logs ? element("a", { href: logs + path, textContent: path }) : code(path)));
     }
     if (details.e) rows.push(term("Last lines", element("pre", { textContent: details.e, tabIndex: 0 })));
     return rows;
   }
 
-  function open(link, details, name) {
+  function open(link, details) {
     const dialog = byId("details");
     const state = link.parentElement.className;
     const close = element("button", { type: "button", className: "close", textContent: "Close" });
     close.addEventListener("click", () => dialog.close());
     dialog.replaceChildren(
-      element("header", {}, element("h2", { id: "details-title", textContent: name }), close),
+      element("header", {}, element("h2", { id: "details-title", textContent: details.name }), close),
       element("p", { className: "variant-of" },
-        `${details.p || "All columns"} `, element("span", { className: `state ${state}`, textContent: state })),
-      element("p", { className: "reason", textContent: details.r || "" }),
+        `${details.partition || "All columns"} `, element("span", { className: `state ${state}`, textContent: state })),
+      element("p", { className: "reason", textContent: details.said[details.r] }),
       element("dl", {}, ...rowsOf(details)),
-      element("p", {}, element("a", { href: link.href, textContent: `More on the page of ${name}` })),
+      element("p", {}, element("a", { href: link.href, textContent: `More on the page of ${details.name}` })),
     );
     dialog.showModal();
   }
@@ -131,9 +153,9 @@
       const link = event.target.closest("td a");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      const [page, place] = link.getAttribute("href").split("/").pop().split(".html#");
+      const place = link.getAttribute("href").split("/").pop().replace(".html#", "#");
       load(link.closest("tr").dataset.d).then(
-        () => open(link, known[page].v[place], known[page].n),
+        () => open(link, known[place]),
         () => { location.href = link.href; },
       );
     });
