@@ -13,6 +13,8 @@
 
   // ---- the filter
 
+  const ROW_HEIGHT = 31;
+
   function startFilter() {
     const field = byId("name");
     const boxes = [...document.querySelectorAll("#filter input[name=state]")];
@@ -26,20 +28,41 @@
     }));
     const total = parts.reduce((sum, { rows }) => sum + rows.length, 0);
 
+    const isLong = table.classList.contains("long");
+    let later = 0;
+
+    // Of a large matrix a browser lays out those parts only that are on its screen (content-visibility). It takes a part that
+    // was there before for being there still: so what will not be is kept back until it has seen that.
+    function show() {
+      clearTimeout(later);
+      let height = 0;
+      for (const { part, rows, count } of parts) {
+        if (isLong) {
+          part.style.containIntrinsicBlockSize = `${(count + 1) * ROW_HEIGHT}px`;
+          part.style.contentVisibility = height > window.innerHeight ? "hidden" : "";
+        }
+        for (const { row, fits } of rows) if (row.hidden === fits) row.hidden = !fits;
+        if (part.hidden !== (count === 0)) part.hidden = count === 0;
+        if (count) height += (count + 1) * ROW_HEIGHT;
+      }
+      if (!isLong) return;
+      table.scrollTop = 0;
+      later = setTimeout(() => { for (const { part } of parts) part.style.contentVisibility = ""; }, 100);
+    }
+
     function apply() {
       const wanted = field.value.trim().toLowerCase();
       const states = boxes.filter((box) => box.checked).map((box) => box.value);
       let shown = 0;
-      for (const { part, rows } of parts) {
-        let here = 0;
-        for (const { row, name, states: mine } of rows) {
-          const fits = name.includes(wanted) && (!states.length || states.some((state) => mine.has(state)));
-          if (row.hidden === fits) row.hidden = !fits;
-          if (fits) here += 1;
+      for (const part of parts) {
+        part.count = 0;
+        for (const row of part.rows) {
+          row.fits = row.name.includes(wanted) && (!states.length || states.some((state) => row.states.has(state)));
+          if (row.fits) part.count += 1;
         }
-        if (part.hidden !== (here === 0)) part.hidden = here === 0;
-        shown += here;
+        shown += part.count;
       }
+      show();
       table.classList.remove(...boxes.map((box) => `only-${box.value}`), "only");
       if (states.length) table.classList.add("only", ...states.map((state) => `only-${state}`));
       byId("found").textContent = shown === total ? `all ${total} packages` : `${shown} of ${total} packages`;
