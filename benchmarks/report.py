@@ -25,7 +25,7 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 from integration.browser import browser, missing_programs  # noqa: E402
 
-from wvforge_dagster.core.install import install_lines  # noqa: E402
+from wvforge_dagster.core.install import install_lines, install_spec  # noqa: E402
 from wvforge_dagster.core.state import State  # noqa: E402
 from wvforge_dagster.report import model  # noqa: E402
 from wvforge_dagster.report.site import site_files  # noqa: E402
@@ -117,7 +117,7 @@ def _variant(name: str, number: int, column: str, needs: list[str]) -> model.Var
     position = number * len(COLUMNS) + COLUMNS.index(column)
     state = STATES[hashlib.sha256(str(position).encode()).digest()[0] % len(STATES)]
     file = _file(name, column, position)
-    specs = (f"{name}=1.0={file.build.removesuffix('_0')}_*",)
+    specs = (install_spec(name, "1.0", file.build, 0, only_one=False),)
     channels = ("file:///srv/channel", "conda-forge")
     install = model.InstallLines(
         channel=CHANNEL, specs=specs, channels=channels, lines=install_lines(name, specs, channels)

@@ -139,7 +139,7 @@ def build(packages: tuple[model.Package, ...]) -> model.Build:
     bars = tuple(
         model.Bar(
             package=item.name,
-            partition=None,
+            partition=item.variants[0].partition,
             started=NOW + timedelta(seconds=10 * position),
             ended=NOW + timedelta(seconds=10 * position + 8),
             ready=NOW,

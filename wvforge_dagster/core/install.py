@@ -17,9 +17,10 @@ def install_spec(name: str, version: str, build: str, build_number: int, *, only
         only_one: whether the package has one variant of this name; then its version says enough.
     """
     if only_one:
-        return f"{name}={version}"
+        return f"{name}=={version}"
     series = build.removesuffix(f"_{build_number}")
-    return f"{name}={version}={build if series == build else f'{series}_*'}"
+    # Of all ways to write it the one that every reader takes, rattler's strict one as well.
+    return f"{name} =={version} {build if series == build else f'{series}_*'}"
 
 
 def install_lines(name: str, specs: Sequence[str], channels: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -59,7 +59,7 @@ def _package_page(report: Report, package: Package, packages: dict[str, Package]
         graph=draw_graph(package, packages),
         plots=[plot for plot in (seconds_plot(package.history), size_plot(package.history)) if plot],
         place_of=place_of,
-        logs=logs,
+        logs=f"../{logs}" if logs is not None else None,
     )
 
 
