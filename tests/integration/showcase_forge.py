@@ -81,6 +81,14 @@ def make_showcase_forge(root: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"0.9.0"', '"0.9.1"'), encoding="utf-8")
 
 
+def showcase_in_words() -> str:
+    """What the pictures show, in a form that can be compared: the columns, and each package with what it needs."""
+    columns = " x ".join(f"{key} {' '.join(values)}" for key, values in COLUMNS.items())
+    return "\n".join(
+        [columns, *(f"{name} <- {' '.join(recipe.needs)}".rstrip(" <-") for name, recipe in RECIPES.items())]
+    )
+
+
 def write_recipe(root: Path, name: str, recipe: _Recipe) -> None:
     script = [
         f"sleep {recipe.seconds}",
