@@ -66,7 +66,10 @@ def draw_lanes(build: Build) -> Lanes:
     """The lanes of all workers, the first one above; as wide as the names of most bars need, within limits."""
     length = max((build.ended - build.started).total_seconds(), 0.001)
     typical = statistics.median(_seconds(bar.started, bar.ended) for bar in build.bars)
-    inner = min(max(_LABEL / max(typical, 0.001) * length, _NARROWEST - _LEFT - _RIGHT), _WIDEST)
+    least = _NARROWEST - _LEFT - _RIGHT
+    wanted = _LABEL / max(typical, 0.001) * length
+    # A little too narrow for some names is better than to be moved to and fro.
+    inner = least if wanted <= 1.3 * least else min(wanted, _WIDEST)
     scale = inner / length
 
     def x(at: datetime) -> float:
