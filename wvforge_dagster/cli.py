@@ -18,6 +18,7 @@ from wvforge_dagster.dagster_commands import dev, env
 from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.new_command import new
 from wvforge_dagster.progress import BuildProgress
+from wvforge_dagster.report_command import report
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(channel_app, name="channel")
+app.command()(report)
 
 
 def _show_version(wanted: bool) -> None:

@@ -62,7 +62,7 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         ({"file": "x", "prefix": "y"}, "one target is of one kind, not file and prefix; write several"),
         (
             {"file": "x", "url": "https://x"},
-            ".url: unknown key; keys of a target of the kind file: only, publish, file",
+            ".url: unknown key; keys of a target of the kind file: only, publish, file, page, address",
         ),
         (
             {"prefix": "x", "key": "secret"},
@@ -71,7 +71,7 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         (
             {"s3": "x", "endpoint_url": "https://x"},
             ".endpoint_url: unknown key; keys of a target of the kind s3: only, publish, s3, endpoint-url, region, "
-            "force-path-style",
+            "force-path-style, page, address",
         ),
         (
             {"s3": "s3://bucket"},

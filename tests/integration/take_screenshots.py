@@ -1,6 +1,9 @@
-"""Takes the README's pictures of Dagster's UI, over a forge that is built; from the project's folder:
+"""Takes the README's pictures; from the project's folder:
 
-.venv/bin/python -m tests.integration.take_screenshots [--forge examples/embedded] [--to docs/screenshots]
+.venv/bin/python -m tests.integration.take_screenshots [--forge examples/embedded] [--to docs/screenshots] [--only report]
+
+Those of Dagster's UI are of a forge that is built; those of the report are of a forge in the middle of a CUDA migration, which
+is built for them (`showcase_forge`).
 """
 
 from __future__ import annotations
@@ -14,14 +17,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from integration.browser import Browser, browser, missing_programs
-from integration.commands import EMBEDDED_FORGE, PROJECT
+from integration.commands import EMBEDDED_FORGE, PROJECT, run
 from integration.dagster_assets import asset_nodes, names_of
 from integration.dagster_server import DagsterServer, dagster_server
 from integration.pages import open_graph, open_partition
 from integration.png_text import add_text
+from integration.showcase_forge import NEW, make_showcase_forge, showcase_in_words
 
 FOLDER = PROJECT / "docs" / "screenshots"
 GRAPH, PARTITIONS = "asset-graph.png", "partitions.png"
+REPORT_PAGES = {
+    "report-matrix.png": ("index.html", 860),
+    "report-timeline.png": ("timeline.html", 620),
+    "report-migration.png": (f"migration/{NEW}.html", 760),
+}
+"""Pictures of the report: of which page, and how high."""
 SHOWS = "Shows"
 """Keyword of the text in a picture that says what it shows; see `Taken.shows`."""
 
@@ -66,6 +76,27 @@ def partitions_in_words(server: DagsterServer, asset: str) -> str:
     return f"{asset}: {' '.join(asset_nodes(server)[asset]['partitionKeys'])}"
 
 
+def take_report_screenshots(site: Path, folder: Path) -> dict[str, Taken]:
+    """Take the pictures of a report; returns what they show, by file name."""
+    taken = {}
+    for name, (page, height) in REPORT_PAGES.items():
+        with browser(1280, height) as window:
+            window.open((site / page).as_uri())
+            window.wait_until_still()
+            window.screenshot(folder / name)
+            taken[name] = Taken(window.text(), showcase_in_words())
+        add_text(folder / name, SHOWS, taken[name].shows)
+    return taken
+
+
+def report_of_showcase(root: Path) -> Path:
+    """Build the showcase forge in a new folder, and write its report; returns the site's folder."""
+    make_showcase_forge(root)
+    done = run("wvforge", "--forge", str(root), "report")
+    assert done.returncode == 0, done.stdout
+    return root / "output" / "report"
+
+
 def _take_graph(window: Browser, server: DagsterServer, folder: Path) -> Taken:
     nodes = {name: node for name, node in asset_nodes(server).items() if not name.startswith("upload/")}
     levels = len({node["groupName"] for node in nodes.values()})
@@ -87,20 +118,24 @@ def _take_partitions(window: Browser, server: DagsterServer, folder: Path, asset
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Takes the README's pictures of Dagster's UI over a built forge.")
-    parser.add_argument("--forge", type=Path, default=EMBEDDED_FORGE, help="a forge that is built")
+    parser = argparse.ArgumentParser(description="Takes the README's pictures.")
+    parser.add_argument("--forge", type=Path, default=EMBEDDED_FORGE, help="a forge that is built, for Dagster's UI")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder for the pictures")
+    parser.add_argument("--only", choices=("dagster", "report"), help="not the others")
     arguments = parser.parse_args()
     lacking = missing_programs()
     if lacking:
         print(lacking, file=sys.stderr)
         return 1
-    with (
-        tempfile.TemporaryDirectory(prefix="wvforge-server-") as log,
-        dagster_server(arguments.forge.resolve(), Path(log) / "server.log") as server,
-    ):
-        for name in take_screenshots(server, arguments.to):
-            print(f"{arguments.to / name}: {(arguments.to / name).stat().st_size // 1000} kB")
+    names: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="wvforge-server-") as folder:
+        if arguments.only != "report":
+            with dagster_server(arguments.forge.resolve(), Path(folder) / "server.log") as server:
+                names += take_screenshots(server, arguments.to)
+        if arguments.only != "dagster":
+            names += take_report_screenshots(report_of_showcase(Path(folder) / "showcase"), arguments.to)
+    for name in names:
+        print(f"{arguments.to / name}: {(arguments.to / name).stat().st_size // 1000} kB")
     return 0
 
 

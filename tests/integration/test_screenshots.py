@@ -10,10 +10,12 @@ from integration.browser import missing_programs
 from integration.dagster_assets import asset_nodes
 from integration.dagster_server import dagster_server
 from integration.png_text import read_text, size
+from integration.showcase_forge import showcase_in_words
 from integration.take_screenshots import (
     FOLDER,
     GRAPH,
     PARTITIONS,
+    REPORT_PAGES,
     SHOWS,
     graph_in_words,
     partitions_in_words,
@@ -40,3 +42,10 @@ def test_the_screenshots_show_the_embedded_forge_as_it_is(embedded_forge: Path, 
     for name in (GRAPH, PARTITIONS):
         assert size(FOLDER / name) == size(tmp_path / name), AGAIN
         assert (FOLDER / name).stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", REPORT_PAGES)
+def test_the_pictures_of_the_report_are_of_the_showcase_forge_as_it_is(name: str) -> None:
+    assert read_text(FOLDER / name, SHOWS) == showcase_in_words(), AGAIN
+    assert size(FOLDER / name) == (1280, REPORT_PAGES[name][1]), AGAIN
+    assert (FOLDER / name).stat().st_size < 300_000

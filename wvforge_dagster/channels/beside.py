@@ -16,6 +16,12 @@ from wvforge_dagster.core.package_file import PackageFile
 NOTES = ".wvforge.json"
 SBOM = ".cdx.json"
 STATEMENT = ".intoto.json"
+PAGE = "index.html"
+"""A page for people, in a channel's top folder: below the platforms, where packages lie, nothing knows of it."""
+
+PAGE_MARK = b'<meta name="generator" content="wvforge '
+"""Is in every page of ours."""
+
 ENDINGS = (NOTES, SBOM, STATEMENT)
 
 
@@ -55,3 +61,8 @@ def add_notes(content: bytes | None, entry: ChannelEntry, notes: Sequence[Mappin
     if wanted == list(there):
         return content
     return json.dumps({"sha256": entry.sha256, "notes": wanted}).encode()
+
+
+def page_instead_of(there: bytes | None, text: str) -> bytes | None:
+    """What the page is to be; the same where it is somebody else's."""
+    return there if there is not None and PAGE_MARK not in there else text.encode()

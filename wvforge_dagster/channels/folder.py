@@ -183,6 +183,19 @@ class FolderChannel:
         """What was no package, or no file of the index, and lies under another name now."""
         return tuple(sorted(self.path.glob(f"*/*{ASIDE}*")))
 
+    def put_page(self, text: str) -> None:
+        """See `Channel.put_page`. Nothing is locked or written where it is there already.
+
+        Raises:
+            ForgeError: if it cannot be written.
+        """
+        path = self.path / beside.PAGE
+        there = path.read_bytes() if path.is_file() else None
+        content = beside.page_instead_of(there, text)
+        if content is not None and content != there and self.path.is_dir():
+            with self._writing():
+                put([], self.path, {beside.PAGE: content}, spare=0)
+
     def _holds(self, package: PackageFile) -> bool:
         """Whether the package lies in the folder with this content. What lies in its place and is no package is set aside.
 

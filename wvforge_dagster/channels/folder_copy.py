@@ -63,7 +63,11 @@ def put(packages: Sequence[PackageFile], channel: Path, contents: Mapping[str, b
 
 def unfinished(channel: Path) -> list[Path]:
     """What a killed publisher left of copies, notes and index files; while nobody else holds the channel's lock."""
-    found = [path for pattern in ("*/" + _PART.format("*"), _INDEX_PARTS) for path in sorted(channel.glob(pattern))]
+    found = [
+        path
+        for pattern in (_PART.format("*"), "*/" + _PART.format("*"), _INDEX_PARTS)
+        for path in sorted(channel.glob(pattern))
+    ]
     return [path for path in found if path.is_symlink() or not path.is_dir()]
 
 

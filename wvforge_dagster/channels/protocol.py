@@ -156,3 +156,12 @@ class Channel(Protocol):
         Raises:
             ForgeError: if one is listed with another content now, cannot be removed, or `ensure_removable` raises.
         """
+
+    def put_page(self, text: str) -> None:
+        """Put a page for people (HTML) at the channel's address, instead of an older one of ours.
+
+        A kind may have no place for one. One that is there and not ours is left.
+
+        Raises:
+            ForgeError: if it cannot be written.
+        """

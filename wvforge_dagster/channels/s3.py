@@ -77,6 +77,14 @@ class S3Channel(RemoteChannel):
         """
         self._put_beside(_notes_name(entry), lambda there: beside.add_notes(there, entry, notes))
 
+    def put_page(self, text: str) -> None:
+        """See `Channel.put_page`.
+
+        Raises:
+            ForgeError: if it cannot be written, or others write it all the time.
+        """
+        self._put_beside(beside.PAGE, lambda there: beside.page_instead_of(there, text), "text/html; charset=utf-8")
+
     def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages that lie in the bucket without being listed are listed with them.
 
@@ -188,13 +196,19 @@ class S3Channel(RemoteChannel):
             # Another publisher was faster, or an earlier attempt arrived after all: what is there decides.
             self._holds(package)
 
-    def _put_beside(self, name: str, change: Callable[[bytes | None], bytes | None]) -> None:
+    def _put_beside(
+        self, name: str, change: Callable[[bytes | None], bytes | None], content_type: str = "application/json"
+    ) -> None:
         """Put what `change` makes of the object, or of None, in its place, unless that is the same."""
         for _ in range(20):
             before = self._store.read(name)
             there = before.content if before else None
             content = change(there)
-            if content is None or content == there or self._store.put(name, content, instead_of=before):
+            if (
+                content is None
+                or content == there
+                or self._store.put(name, content, instead_of=before, content_type=content_type)
+            ):
                 return
         raise ForgeError(f"{name} was not written: others write there", where=self.label)
 

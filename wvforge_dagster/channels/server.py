@@ -111,6 +111,9 @@ class ServerChannel(RemoteChannel):
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
         """Nothing: the server takes packages only."""
 
+    def put_page(self, text: str) -> None:
+        """Nothing: the server has pages of its own."""
+
     def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`. Packages before one that fails stay uploaded: a server takes them one by one.
 

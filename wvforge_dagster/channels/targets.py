@@ -51,6 +51,15 @@ def _is_server(value: str) -> str:
     return value.rstrip("/")
 
 
+def _is_channel_address(value: str) -> str:
+    parts = urlsplit(value)
+    if not re.fullmatch(r"[\x21-\x7e]+", value) or parts.scheme not in ("https", "http", "file", "s3"):
+        raise ValueError(f"{value!r} is no address of a channel, such as https://conda.example.org/forge")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("an address that is shown to people holds no user, password, query or fragment")
+    return value.rstrip("/")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -60,6 +69,7 @@ def _is_loopback(host: str) -> bool:
 
 ChannelName = Annotated[str, AfterValidator(_is_channel_name)]
 ServerAddress = Annotated[str, AfterValidator(_is_server)]
+ChannelAddress = Annotated[str, AfterValidator(_is_channel_address)]
 
 
 _HYPHENS = ConfigDict(populate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
@@ -92,10 +102,17 @@ class PublishTarget(BaseModel):
 
 
 class FileTarget(PublishTarget):
-    """A channel in a folder; a relative path is relative to the forge."""
+    """A channel in a folder; a relative path is relative to the forge.
+
+    Attributes:
+        page: whether it gets a landing page, ``index.html``.
+        address: where people read it, for the lines that install its packages.
+    """
 
     kind = "file"
     file: Annotated[str, Field(min_length=1)]
+    page: bool = True
+    address: ChannelAddress | None = None
 
 
 class PrefixTarget(PublishTarget):
@@ -116,6 +133,8 @@ class S3Target(PublishTarget):
 
     Attributes:
         force_path_style: whether the bucket is named in the path of an address, not in its host.
+        page: whether it gets a landing page, the object ``index.html``.
+        address: where people read it, for the lines that install its packages.
     """
 
     kind = "s3"
@@ -124,6 +143,8 @@ class S3Target(PublishTarget):
     endpoint_url: ServerAddress | None = None
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
     force_path_style: bool = False
+    page: bool = True
+    address: ChannelAddress | None = None
 
 
 class QuetzTarget(PublishTarget):

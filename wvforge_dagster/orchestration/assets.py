@@ -21,7 +21,8 @@ from wvforge_dagster.orchestration.asset_specs import op_name, package_spec, upl
 from wvforge_dagster.orchestration.checks import check_names, failed_checks, passed_checks, selected
 from wvforge_dagster.orchestration.explain import environments as environments_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.keys import BUILD, UPLOAD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, BUILD_TAG, UPLOAD, package_key, upload_key
+from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.log_relay import LogRelay
 from wvforge_dagster.orchestration.made import Made, MakeFailed
 from wvforge_dagster.orchestration.make import make_variant, test_variant
@@ -162,6 +163,10 @@ def _upload_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
             )
             context.log.info(f"{identity} {words}")
             return
+        if BUILD_TAG not in context.run.tags:
+            # `wvforge build` puts the pages once, when all is done.
+            for unwritten in put_pages(forge, forge.targets_at_once(package.name)):
+                context.log.warning(str(unwritten))
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)
         metadata |= {key: value for key, value in shown.items() if key.split(": ")[-1] in _UPLOAD_KEYS}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dagster._core.instance import InstanceRef
@@ -18,6 +20,7 @@ from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import findings_of
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
 from wvforge_dagster.orchestration.isolation import isolation_warning
+from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.plan import Plan, make_plan
 from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -102,6 +105,8 @@ def build_forge(
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
     statuses = derive_statuses(forge)
+    pages: list[ForgeError] = []
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     while True:
         plan = plan_of(forge, wanted, statuses, frozenset(tried))
         given_up |= plan.given_up
@@ -114,7 +119,7 @@ def build_forge(
         on_plan(plan)
         force = frozenset(wanted.force)
         failed |= run_plan(
-            forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, force=force, instance=instance
+            forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, build=name, force=force, instance=instance
         )
         tried |= plan.reasons.keys()
         refresh(forge, [channel for _, channel in forge.targets])
@@ -124,6 +129,7 @@ def build_forge(
     warnings |= {str(path): _aside_warning(path) for path in sorted(_set_aside(forge) - before)}
     if wanted.publish:
         share_all_notes(forge, statuses.values())
+        pages = put_pages(forge) if tried else []
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
         end_dead_runs(opened, forge)
         record_up_to_date(opened, statuses.values())
@@ -134,7 +140,7 @@ def build_forge(
         failed,
         frozenset(given_up - tried),
         wanted.publish,
-        (*forge.warnings, *warnings.values(), *isolation, *found),
+        (*forge.warnings, *warnings.values(), *isolation, *pages, *found),
     )
 
 

@@ -78,10 +78,16 @@ def _gpu_lines(forge: ForgeOnDisk, status: Status) -> Iterator[str]:
             yield str(read_gpu_records(forge, staged[found.sha256])[-1])
 
 
-def _changed(expected: Expected, evidence: Evidence) -> Iterator[str]:
-    changes = list(reasons_to_build(expected, evidence))
+def changes_since(expected: Expected, evidence: Evidence) -> tuple[Change, ...]:
+    """What changed since an output was built and tested, one by one; nothing if it is up to date or was never built."""
+    changes = [*reasons_to_build(expected, evidence)]
     if expected.found is not None and not expected.tested:
         changes += changed_tests(expected.found.records[-1].tests, expected.tests)
+    return tuple(changes)
+
+
+def _changed(expected: Expected, evidence: Evidence) -> Iterator[str]:
+    changes = changes_since(expected, evidence)
     if changes:
         yield "  changed since it was built:"
     for change in changes:
@@ -95,24 +101,30 @@ def _values(change: Change) -> Iterator[str]:
         yield f"      + {change.new if change.new is not None else 'none'}"
 
 
-def _parts(expected: Expected) -> Iterator[str]:
+def named_inputs(expected: Expected) -> Iterator[tuple[str, str]]:
+    """Each part of the inputs of an output: its name, and its value in one line."""
     parts, output = expected.parts, expected.output
-    yield f"  inputs of {output.name} {output.version}, digest {expected.input_digest}"
-    yield f"    recipe: {output.binding_digest}"
+    yield "recipe", output.binding_digest
     for name, value in parts["files"].items():
-        yield f"    file {name}: {value}"
+        yield f"file {name}", value
     for source in output.sources:
         if "url" in source:
             hashes = (f"{kind} {source[kind]}" for kind in ("sha256", "md5") if kind in source)
-            yield f"    source {source['url']}: {', '.join(hashes) or 'no hash'}"
+            yield f"source {source['url']}", ", ".join(hashes) or "no hash"
     for name, value in parts["sources"].items():
-        yield f"    source {name}: {value}"
+        yield f"source {name}", value
     for name, value in parts["variant"].items():
-        yield f"    variant {name}: {value}"
-    yield f"    platform: {parts['platform']}"
+        yield f"variant {name}", value
+    yield "platform", parts["platform"]
     for name, value in parts["local_packages"].items():
         version, _, content = value.rpartition(" ")
-        yield f"    local package {name} {version}: content {content}"
+        yield f"local package {name} {version}", f"content {content}"
+
+
+def _parts(expected: Expected) -> Iterator[str]:
+    yield f"  inputs of {expected.output.name} {expected.output.version}, digest {expected.input_digest}"
+    for name, value in named_inputs(expected):
+        yield f"    {name}: {value}"
     tests = expected.tests["tests"]
     yield f"  tests: {len(tests)}" + (f", digest {digest(expected.tests)}" if tests else "")
 

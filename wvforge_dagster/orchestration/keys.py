@@ -11,6 +11,9 @@ BUILD = "build"
 UPLOAD = "upload"
 GPU = "gpu"
 
+BUILD_TAG = "wvforge/build"
+"""Has the same value in all runs of one call of ``wvforge build``."""
+
 
 def package_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split("/"))

@@ -15,6 +15,7 @@ from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
+from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.ready import ready_variant
 from wvforge_dagster.orchestration.recording import record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -85,6 +86,7 @@ def promote(forge: ForgeOnDisk, keys: tuple[str, ...], instance: InstanceRef | N
             except ForgeError as fault:
                 faults.append(str(fault))
     faults += [str(fault) for fault in _refresh(forge).values()]
+    faults += [str(fault) for fault in put_pages(forge, forge.targets_by_column)]
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
         record_up_to_date(opened, derive_statuses(forge).values())
     if faults:

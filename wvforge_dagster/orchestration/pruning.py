@@ -14,6 +14,7 @@ from wvforge_dagster.core.retention import Build, Retention, retain
 from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.removed import remember_removed
 from wvforge_dagster.orchestration.verifying import own_artifact
@@ -73,13 +74,15 @@ def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
     """Remove what `plan_pruning` found.
 
     Raises:
-        ForgeError: if the channel changed in the meantime, or refuses.
+        ForgeError: if the channel changed in the meantime, or refuses; or if only its page could not be put.
     """
     entries = [pruning.entries[build] for build in pruning.retention.goes]
     if entries:
         remember_removed(forge, (entry.filename for entry in entries))
         channel.remove(entries)
         refresh(forge, [channel])
+        for fault in put_pages(forge, [item for item in forge.targets if item[1].label == channel.label]):
+            raise fault
 
 
 def _build(

@@ -46,12 +46,14 @@ def run_plan(
     *,
     jobs: int,
     publish: bool,
+    build: str,
     force: frozenset[VariantId] = frozenset(),
     instance: InstanceRef | None = None,
 ) -> Mapping[VariantId, str]:
     """Make the package variants of a plan. Returns why those failed that did, in order of their failing.
 
     Args:
+        build: the name of the build, which its runs have as a tag.
         instance: where Dagster records the runs; None for the forge's own.
 
     On KeyboardInterrupt every build is ended, with everything that it started, before the interrupt goes on.
@@ -88,7 +90,7 @@ def run_plan(
                 ready.remove(identity)
                 reason = plan.reasons[identity]
                 on_event(Event("started", identity, reason))
-                running[pool.submit(run_variant, identity, reason, publish, identity in force, cores)] = identity
+                running[pool.submit(run_variant, identity, reason, publish, identity in force, cores, build)] = identity
             if not running:
                 continue
             finished, _ = wait(running, return_when=FIRST_COMPLETED)

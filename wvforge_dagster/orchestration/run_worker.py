@@ -23,7 +23,7 @@ from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
 from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.instance import open_quiet_instance
-from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, BUILD_TAG, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.orchestration.run_database import make_run_database
 from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_cores_of_share
@@ -89,8 +89,13 @@ class RunOutcome:
     text: str = ""
 
 
-def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, cores: int) -> RunOutcome:
-    """Materialize a package variant, and its upload if it is to be published. `cores`: that its build and tests get."""
+def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, cores: int, build: str) -> RunOutcome:
+    """Materialize a package variant, and its upload if it is to be published.
+
+    Args:
+        cores: that its build and tests get.
+        build: the name of the build that it is a part of.
+    """
     here = _open[0]
     if isinstance(here, str):
         return RunOutcome(here, staged=False)
@@ -100,7 +105,7 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, co
     assert job is not None, "a package and its upload have one partitioning"
     run_id = str(uuid.uuid4())
     config = {"force": force, "reason": reason}
-    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package}
+    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, BUILD_TAG: build}
     if identity.partition:
         tags[PARTITION_TAG] = identity.partition
     with run_lock(here.forge, run_id):
