@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from rattler_build import RenderConfig, RenderedVariant, Stage0Recipe, VariantConfig
+from rattler_build import RenderConfig, RenderedVariant, Stage0Recipe
+
+from wvforge_dagster.build.variant_config import read_variants
+from wvforge_dagster.core.forge import load_forge
 
 FORGE = Path(__file__).resolve().parents[2]
 VARIANTS = FORGE / "variants.yaml"
@@ -46,7 +49,8 @@ def recipe_dir(name: str) -> Path:
 
 def render(name: str) -> list[RenderedVariant]:
     recipe = Stage0Recipe.from_file(str(recipe_dir(name) / "recipe.yaml"))
-    return list(recipe.render(VariantConfig.from_file(str(VARIANTS)), RenderConfig()))
+    declared = load_forge(FORGE).architectures.to_json()
+    return list(recipe.render(read_variants([VARIANTS], "linux-64", declared), RenderConfig()))
 
 
 def rendered(name: str) -> dict[str, Any]:
@@ -222,3 +226,10 @@ def sides_of(patch: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
             if line[:1] in ("", " ", "+"):
                 after[path].append(line[1:])
     return before, after
+
+
+@every_cuda_recipe
+def test_the_architectures_are_those_that_the_forge_declares(name: str) -> None:
+    declared = {str(variant.variant["cuda_arch_list"]) for variant in render(name)}
+    assert declared == {"7.0;7.5;8.0;8.6;8.9;9.0+PTX"}
+    assert set(script_of(name)["env"].values()) >= declared
