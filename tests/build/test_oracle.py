@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from small_forge import SmallForge
 
 from build.oracle import Variant, engine_variants
 from wvforge_dagster.core.catalog import make_catalog
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge import Forge, load_forge
 from wvforge_dagster.core.recipe import OWN_VARIANT_FILES, Recipe
 
 PROJECT = Path(__file__).parents[2]
@@ -100,6 +102,17 @@ def skipped_and_elsewhere(forge: SmallForge) -> None:
     )
 
 
+def architectures_as_a_variant_file(forge: SmallForge, settings: Forge) -> list[Path]:
+    """What forge.yaml declares, as a user of the engine alone would write it."""
+    if not settings.architectures.lists:
+        return []
+    (entry,) = settings.variants
+    variants = yaml.safe_load((forge.root / entry.file).read_text())
+    values = settings.architectures.values(variants["cuda_version"])
+    zipped = next(iter(variants.get("zip_keys", [])), ["cuda_version"])
+    return [forge.write("architectures.yaml", json.dumps(values | {"zip_keys": [[*zipped, *values]]}))]
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -117,6 +130,7 @@ def test_package_variants_are_those_that_the_engine_renders_from_the_same_files(
 ) -> None:
     make(small_forge)
     settings = load_forge(small_forge.root)
+    declared = architectures_as_a_variant_file(small_forge, settings)
     rendered = small_forge.render()
     assert rendered.recipes
     for platform, recipes in ((settings.platform, rendered.recipes), *rendered.further.items()):
@@ -124,7 +138,11 @@ def test_package_variants_are_those_that_the_engine_renders_from_the_same_files(
             assert isinstance(recipe, Recipe), recipe
             path = small_forge.root / recipe.path
             own = next((path.with_name(name) for name in OWN_VARIANT_FILES if path.with_name(name).exists()), None)
-            files = [small_forge.root / entry.file for entry in settings.variants] + ([own] if own else [])
+            files = [
+                *(small_forge.root / entry.file for entry in settings.variants),
+                *declared,
+                *([own] if own else []),
+            ]
             ours: set[Variant] = {(o.name, o.version, o.build_string, o.variant) for o in recipe.outputs}
             assert ours == engine_variants(path, files, platform), (platform, recipe.path)
 
