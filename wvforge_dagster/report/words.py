@@ -22,6 +22,7 @@ MEANING: Mapping[State, str] = {
     State.BLOCKED: "a package that it needs cannot be built",
     State.UNSOLVABLE: "an environment cannot be solved",
     State.SKIPPED: "the recipe does not take this variant",
+    State.ELSEWHERE: "built on a machine of another platform, and not up to date",
     State.RETIRED: "published, but not in the forge any more",
 }
 """What each state means, in one line; docs/status.md says more."""
