@@ -95,10 +95,10 @@ def build(
     if dry_run:
         show_lines(what_it_would_do(forge, wanted))
         return
-    assemble_upstream(forge)
+    lacking = assemble_upstream(forge)
     with interruptible(), BuildProgress(err) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
-    show_outcome(forge, outcome, started)
+    show_outcome(forge, outcome, started, lacking)
 
 
 @app.command()
@@ -201,7 +201,7 @@ def nightly(
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
-    assemble_upstream(forge)
+    lacking = assemble_upstream(forge)
     with interruptible():
         night = look(forge)
     show_lines(night.lines())
@@ -209,7 +209,7 @@ def nightly(
         return
     with interruptible(), BuildProgress(err) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
-    show_outcome(forge, outcome, started)
+    show_outcome(forge, outcome, started, lacking)
 
 
 app.command()(upstream)

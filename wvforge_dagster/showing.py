@@ -49,8 +49,12 @@ def show_warnings(faults: Iterable[object]) -> None:
         err.print(f"warning: {fault}", markup=False, soft_wrap=True)
 
 
-def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
-    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
+def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: Iterable[str] = ()) -> None:
+    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted.
+
+    Args:
+        lacking: what the embedded upstream channel lacks. It was said before the build, which is far above by now.
+    """
     from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.show import counts
 
@@ -79,6 +83,7 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
         if status.id in outcome.given_up:
             err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
     if outcome.bad:
+        show_warnings(lacking)
         raise typer.Exit(1)
 
 
