@@ -93,7 +93,10 @@ def build(
     forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
-        show_lines(what_it_would_do(forge, wanted))
+        would = what_it_would_do(forge, wanted)
+        show_lines(would.lines)
+        if would.bad:
+            raise typer.Exit(1)
         return
     lacking = assemble_upstream(forge)
     with interruptible(), BuildProgress(err) as progress:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,15 @@ from rich.text import Text
 from wvforge_dagster.core.state import STUCK, State, Status
 
 if TYPE_CHECKING:
+    from wvforge_dagster.core.catalog import VariantId
     from wvforge_dagster.orchestration.build_forge import Outcome
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
+
+SHORT = 100
+"""Characters of a reason that is told in full elsewhere."""
 
 SHOWN_LINES = 10
 """Of the last lines of a failed build's log."""
@@ -35,6 +40,11 @@ STATE_STYLES = {
     State.SKIPPED: "dim",
     State.RETIRED: "dim",
 }
+
+
+def beginning(reason: str) -> str:
+    """The beginning of a reason, which is told in full elsewhere."""
+    return textwrap.shorten(reason, SHORT, placeholder=" ...")
 
 
 def show_lines(lines: Iterable[object]) -> None:
@@ -59,7 +69,7 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: 
     from wvforge_dagster.orchestration.show import counts
 
     show_warnings(outcome.warnings)
-    print_table(outcome.statuses.values())
+    print_table(outcome.statuses.values(), told_below={status.id for status in outcome.bad})
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
     targets = ", ".join(f"{channel.label} ({channel.url})" for channel in at_once)
@@ -76,7 +86,8 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: 
         failure = failures.get(status.id) if status.state is not State.BLOCKED else None
         kind = f" ({failure.failure_class})" if failure else ""
         err.print(Text(f"{status.state}{kind}: {status.id}: {reason}", style="red"), soft_wrap=True)
-        for line in failure.details.splitlines()[-SHOWN_LINES:] if failure else ():
+        lines = failure.details.splitlines()[-SHOWN_LINES:] if failure else []
+        for line in (line for line in lines if line.strip() not in reason):
             err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")
         if failure and failure.log:
             err.print(f"  log: {forge.output / failure.log}", markup=False, soft_wrap=True)
@@ -97,8 +108,8 @@ def interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def print_table(statuses: Iterable[Status]) -> None:
-    """One row for each package variant."""
+def print_table(statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
+    """One row for each package variant; of those that are told in full below it only the beginning of the reason."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("package", "partition", "state", "reason", "file"):
         table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
@@ -107,7 +118,7 @@ def print_table(statuses: Iterable[Status]) -> None:
             Text(status.id.package),
             Text(status.id.partition),
             Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
-            Text(status.reason),
+            Text(beginning(status.reason) if status.id in told_below else status.reason),
             Text(" ".join(artifact.filename for artifact in status.artifacts)),
         )
     if out.is_terminal:

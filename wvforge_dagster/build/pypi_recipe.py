@@ -56,7 +56,7 @@ def recipe_from_pypi(name: str, project: str, index: str | None = None) -> NewRe
 
 
 def _page_of(project: str) -> str:
-    return str(get_repo_url(PackageURL(type="pypi", name=project).to_string()))
+    return str(get_repo_url(PackageURL(type="pypi", name=project).to_string()))  # type: ignore[no-untyped-call]
 
 
 def _complete(recipe: dict[str, Any], page: str) -> list[str]:

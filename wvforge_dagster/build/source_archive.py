@@ -44,10 +44,10 @@ class SourceArchive:
         if name not in self.members:
             return ""
         if self.path.suffix == ".zip":
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.members[name]) as file:
+            with zipfile.ZipFile(self.path) as zipped, zipped.open(self.members[name]) as file:
                 return file.read(_MOST_READ).decode("utf-8", "replace")
-        with tarfile.open(self.path) as archive:
-            stream = archive.extractfile(self.members[name])
+        with tarfile.open(self.path) as tarred:
+            stream = tarred.extractfile(self.members[name])
             return stream.read(_MOST_READ).decode("utf-8", "replace") if stream else ""
 
 
@@ -100,7 +100,7 @@ def _members(path: Path, url: str) -> dict[str, str]:
 
 def _names(path: Path) -> list[str]:
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    with tarfile.open(path) as archive:
-        return archive.getnames()
+        with zipfile.ZipFile(path) as zipped:
+            return zipped.namelist()
+    with tarfile.open(path) as tarred:
+        return tarred.getnames()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from wvforge_dagster.build.builder import BuildFailed, BuildPlace, BuiltPackage, TestOutcome, remove_folder
+from wvforge_dagster.build.materials import COLUMN
 from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
@@ -103,7 +104,7 @@ def attempt_of(
             _create_channels(forge)
             if column:
                 files = [(entry.subdir, entry.filename) for entry in bring(forge, column)]
-                attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
+                attempt.own_channels.append(make_view(forge.staging.path, files, work / COLUMN))
             yield attempt
     except BuildFailed as error:
         keep = error.failure.failure_class is FailureClass.SCRIPT

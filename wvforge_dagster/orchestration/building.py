@@ -17,6 +17,7 @@ from wvforge_dagster.build.builder import (
 )
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
+from wvforge_dagster.build.materials import SIBLINGS
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
@@ -56,7 +57,7 @@ def build_variant(
     checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
         number = build_number(forge, variant, status)
-        siblings = FolderChannel(attempt.work / "siblings", label="siblings")
+        siblings = FolderChannel(attempt.work / SIBLINGS, label=SIBLINGS)
         for position, expected in enumerate(status.expected):
             request = build_request(forge, variant, expected, number)
             channels = [siblings.url] if built else []

@@ -77,7 +77,7 @@ def run_plan(
             ready = sorted({*ready, *sorter.get_ready()}, key=urgency.__getitem__)
             for identity in _startable(forge, ready, set(running.values()), workers):
                 ready.remove(identity)
-                blocker = _blocker(forge, plan, identity, broken)
+                blocker = blocker_of(forge, plan, identity, broken)
                 if blocker is not None:
                     failed[identity] = f"blocked by {blocker}"
                     broken.add(identity)
@@ -161,7 +161,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
-def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, broken: Set[VariantId]) -> VariantId | None:
+def blocker_of(forge: ForgeOnDisk, plan: Plan, identity: VariantId, broken: Set[VariantId]) -> VariantId | None:
     """A package variant without which this one cannot be made, and which could not be."""
     variant = forge.catalog.variants[identity]
 
