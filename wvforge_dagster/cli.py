@@ -99,7 +99,7 @@ def build(
             raise typer.Exit(1)
         return
     lacking = assemble_upstream(forge)
-    with interruptible(), BuildProgress(err) as progress:
+    with interruptible(), BuildProgress(err, forge.newest_log) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started, lacking)
 
@@ -210,7 +210,7 @@ def nightly(
     show_lines(night.lines())
     if dry_run:
         return
-    with interruptible(), BuildProgress(err) as progress:
+    with interruptible(), BuildProgress(err, forge.newest_log) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started, lacking)
 

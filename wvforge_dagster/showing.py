@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -100,12 +103,25 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command in one line; typer would say nothing."""
+    """Ctrl-C and SIGTERM end the command in one line, after everything that it started; typer would say nothing."""
+    number = signal.SIGINT
+
+    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+        nonlocal number
+        number = signal.SIGTERM
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, on_sigterm) if in_main else None
     try:
         yield
     except KeyboardInterrupt:
-        err.print("wvforge: interrupted; what was built is kept, build again to go on")
-        raise typer.Exit(130) from None
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        err.print(f"wvforge: {word}; what was built is kept, build again to go on")
+        raise typer.Exit(128 + number) from None
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def print_table(statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:

@@ -297,13 +297,14 @@ def test_a_failing_test_is_exit_status_1_and_nothing_of_it_is_staged(small_forge
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    "number",
+    ("number", "word"),
     [
-        signal.SIGINT,
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "terminated"),
     ],
 )
 def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(
-    small_forge: SmallForge, number: signal.Signals
+    small_forge: SmallForge, number: signal.Signals, word: str
 ) -> None:
     small_forge.configure(channels=[], variants=[], isolation="off")  # its script speaks with the test through files
     slow = small_forge.root / "slow"
@@ -323,14 +324,18 @@ def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(
     process = subprocess.Popen(
         [*COMMAND, "--forge", str(small_forge.root), "build"],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
         # Tests that a shell started in the background inherit that it is ignored.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     )
     orphan = read_pid(small_forge.root / "pid", seconds=90)
     os.kill(process.pid, number)
-    process.wait(60)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == f"wvforge: {word}; what was built is kept, build again to go on"
+    assert "resource_tracker" not in said
     try:
         assert wait_until(lambda: not is_running(orphan), 15)
     finally:
