@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +86,7 @@ def build(
     from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.plan import select
+    from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(settings)
@@ -99,7 +101,7 @@ def build(
             raise typer.Exit(1)
         return
     lacking = assemble_upstream(forge)
-    with interruptible(), BuildProgress(err, forge.newest_log) as progress:
+    with interruptible(), BuildProgress(err, partial(under_way, forge)) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started, lacking)
 
@@ -201,6 +203,7 @@ def nightly(
     from wvforge_dagster.orchestration.build_forge import build_forge
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.nightly import look, wanted_tonight
+    from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
@@ -210,7 +213,7 @@ def nightly(
     show_lines(night.lines())
     if dry_run:
         return
-    with interruptible(), BuildProgress(err, forge.newest_log) as progress:
+    with interruptible(), BuildProgress(err, partial(under_way, forge)) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started, lacking)
 

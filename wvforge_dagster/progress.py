@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.showing import beginning
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.plan import Plan
@@ -35,16 +35,17 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
     def __init__(
         self,
         console: Console,
-        log_of: Callable[[VariantId], Path | None] = lambda _: None,
+        doing: Callable[[VariantId], str] = lambda _: "",
         every_s: float = REMIND_SECONDS,
     ) -> None:
         """
         Args:
-            log_of: the log of the attempt that is under way, if there is one.
+            doing: what one waits for of a package variant that is being made, in words; empty if that is not known.
             every_s: seconds between two lines about what is still being made.
         """
         self._console = console
-        self._log_of = log_of
+        self._doing = doing
+        self._entered = time.monotonic()
         self._reminder = _Reminder(self._remind, every_s)
         self._started: dict[VariantId, tuple[float, str]] = {}
         self._lock = threading.Lock()
@@ -87,7 +88,9 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
         line = Text(f"{word:<9} ", style=colour)
         line.append(f"{event.id}", style="bold")
         line.append(f"  {time.monotonic() - since:.1f} s" if event.kind == "done" else "")
-        line.append(f": {event.text.split(', because:')[0]}" if event.text else "")
+        text = event.text.split(", because:")[0]
+        # A failure is told in full at the end.
+        line.append(f": {text if event.kind == 'done' else beginning(text)}" if text else "")
         self._console.print(line, soft_wrap=True)
 
     def _remind(self, every_s: float) -> None:
@@ -95,9 +98,12 @@ class BuildProgress(AbstractContextManager["BuildProgress"]):
             running = [(identity, time.monotonic() - since) for identity, (since, _) in self._started.items()]
         for identity, seconds in running:
             if seconds >= every_s:
-                log = self._log_of(identity)
-                words = f"still     {identity}: {seconds:.0f} s{f', log {log}' if log else ''}"
+                doing = self._doing(identity)
+                words = f"still     {identity}: {seconds:.0f} s{f', {doing}' if doing else ''}"
                 self._console.print(words, markup=False, soft_wrap=True)
+        if not running:
+            seconds = time.monotonic() - self._entered
+            self._console.print(f"still     asking channels, or solving: {seconds:.0f} s", soft_wrap=True)
 
     def _render(self) -> Group:
         table = Table.grid(padding=(0, 2))

@@ -18,6 +18,7 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, published, staged, why_not_made
 from orchestration.payloads import payload
 from orchestration.upstream import Upstream
+from wvforge_dagster.showing import SHORT
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
 KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
@@ -270,13 +271,20 @@ def test_a_failing_package_is_exit_status_1_blocks_its_dependents_and_lets_the_r
     small_forge.package("bad", "gcc_missing --version")
     small_forge.package("above", host=("bad",))
     small_forge.package("other")
+    small_forge.package("lacking", host=(f"absent-{'x' * 100}",))
     small_forge.recipe("broken", "package: [")
     done = run(small_forge, "build")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "gcc_missing" in done.stderr
     assert "log: " in done.stderr
+    assert small_forge.status("lacking").state == "unsolvable"
+    reason = small_forge.status("lacking").reason
+    assert len(reason) > SHORT
+    assert (done.stdout + done.stderr).count(reason) == 1
+    assert f"unsolvable (solve): lacking: {reason}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert small_forge.states() == {"bad": "failed", "above": "blocked", "other": "published", "broken": "failed"}
+    states = {"bad": "failed", "above": "blocked", "other": "published", "lacking": "unsolvable", "broken": "failed"}
+    assert small_forge.states() == states
     again = run(small_forge, "build")
     assert again.returncode == 1
     assert "not tried again" in again.stderr

@@ -60,10 +60,6 @@ class ForgeOnDisk:
     def log_folder(self, identity: VariantId) -> Path:
         return self.output / "logs" / identity.package / partition_folder(identity.partition)
 
-    def newest_log(self, identity: VariantId) -> Path | None:
-        """Of the attempts to make a package variant; their names begin with the time."""
-        return max(self.log_folder(identity).glob("*.log"), default=None)
-
     def targets_of(self, package: str) -> tuple[tuple[PublishTarget, Channel], ...]:
         """The targets that a package goes to."""
         return tuple((target, channel) for target, channel in self.targets if target.takes(package))
