@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.showing import beginning
+from wvforge_dagster.core.failure import beginning
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.plan import Plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterable, Iterator, Set
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wvforge_dagster.core.failure import beginning
 from wvforge_dagster.core.state import STUCK, State, Status
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
-
-SHORT = 100
-"""Characters of a reason that is told in full elsewhere."""
 
 SHOWN_LINES = 10
 """Of the last lines of a failed build's log."""
@@ -43,11 +40,6 @@ STATE_STYLES = {
     State.SKIPPED: "dim",
     State.RETIRED: "dim",
 }
-
-
-def beginning(reason: str) -> str:
-    """The beginning of a reason, which is told in full elsewhere."""
-    return textwrap.shorten(reason, SHORT, placeholder=" ...")
 
 
 def show_lines(lines: Iterable[object]) -> None:

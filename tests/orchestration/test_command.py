@@ -18,7 +18,7 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, published, staged, why_not_made
 from orchestration.payloads import payload
 from orchestration.upstream import Upstream
-from wvforge_dagster.showing import SHORT
+from wvforge_dagster.core.failure import SHORT
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
 KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
