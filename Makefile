@@ -6,7 +6,7 @@ PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo dev test fast lint setup clean
+.PHONY: demo dev test fast lint benchmarks setup clean
 
 ## Build, test and publish the embedded forge through Dagster, from nothing.
 demo: .venv/ready
@@ -31,6 +31,12 @@ lint: .venv/tests-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+## The tables of docs/performance.md, in about half an hour on an idle machine.
+benchmarks: .venv/tests-ready
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/many_builds.py
+	$(BIN)/python benchmarks/tables.py
 
 setup: .venv/ready
 

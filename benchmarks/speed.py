@@ -19,54 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from forges import plain_forge
+from many_builds import PLAIN_LOOP
+from measuring import PROJECT
+
 BIN = Path(sys.executable).parent
-
-RECIPE = """\
-package: {{name: tiny-{i}, version: "1.0"}}
-build: {{noarch: generic, script: ["mkdir -p $PREFIX/share", "echo {i} > $PREFIX/share/tiny-{i}"]}}
-tests: [{{script: ["test -f $PREFIX/share/tiny-{i}"]}}]
-"""
-
-PLAIN_LOOP = """\
-import asyncio, sys
-from pathlib import Path
-import rattler_build as engine
-from rattler.index import index_fs
-root, out = Path(sys.argv[1]), Path(sys.argv[2])
-(out / "noarch").mkdir(parents=True)
-asyncio.run(index_fs(out))
-for path in sorted(root.glob("pkgs/*/recipe/recipe.yaml")):
-    for variant in engine.Stage0Recipe.from_file(path).render(engine.VariantConfig({}), engine.RenderConfig()):
-        built = variant.run_build(output_dir=out, channels=[out.as_uri()])
-        assert all(test.success for test in engine.Package.from_file(built.packages[0]).run_tests(channel=[out.as_uri()]))
-    asyncio.run(index_fs(out))
-"""
-
-
-TICK = """\
-import sys, time
-from pathlib import Path
-import dagster as dg
-from wvforge_dagster.orchestration.forge_on_disk import open_forge
-from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
-from wvforge_dagster.settings import read_settings
-root = Path(sys.argv[1])
-started = time.monotonic()
-forge = open_forge(read_settings(root))
-sensor = changed_recipes_sensor(forge)
-print(time.monotonic() - started)
-script = root / "pkgs" / "tiny-7" / "recipe" / "more.sh"
-with dg.DagsterInstance.ephemeral() as instance:
-    for content in (None, "one", "two", "three"):
-        if content:
-            script.write_text(content)
-            # As after the reload that a changed file asks for: the tick that decides.
-            sensor = changed_recipes_sensor(open_forge(read_settings(root)))
-        started = time.monotonic()
-        sensor.evaluate_tick(dg.build_sensor_context(instance=instance, sensor_name="changed_recipes"))
-        print(time.monotonic() - started)
-"""
 
 
 def main() -> None:
@@ -75,7 +32,7 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help="also time `make demo` in a fresh clone")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
-    rows = [*overhead(options.packages), *validation(), *status_of_the_root_forge(), *tick(1000)]
+    rows = [*overhead(options.packages), *validation(), *status_of_the_root_forge()]
     if options.demo:
         rows += demo()
     width = max(len(name) for name, _, _ in rows)
@@ -98,13 +55,13 @@ def overhead(count: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="wvforge-bench-") as folder:
         plain, ours = {}, {}
         for size in (1, count):
-            forge = tiny_forge(Path(folder) / f"forge-{size}", size)
+            forge = plain_forge(Path(folder) / f"forge-{size}", size)
             plain[size] = seconds([sys.executable, "-c", PLAIN_LOOP, str(forge), str(Path(folder) / f"plain-{size}")])
             command = [str(BIN / "wvforge"), "--forge", str(forge), "build", "--jobs", "1"]
             ours[size] = seconds(command)
         again = statistics.median(seconds(command) for _ in range(3))
         status = statistics.median(seconds([*command[:3], "status"]) for _ in range(3))
-        two = tiny_forge(Path(folder) / "two", count)
+        two = plain_forge(Path(folder) / "two", count)
         two_jobs = seconds([str(BIN / "wvforge"), "--forge", str(two), "build", "--jobs", "2"])
     beyond = ((ours[count] - ours[1]) - (plain[count] - plain[1])) / (count - 1)
     return [
@@ -118,16 +75,6 @@ def overhead(count: int) -> list[Row]:
         ("  wvforge build again, nothing to do", again, "s"),
         ("  wvforge status", status, "s"),
     ]
-
-
-def tiny_forge(forge: Path, count: int) -> Path:
-    """A forge of `count` tiny packages."""
-    for i in range(count):
-        recipe = forge / "pkgs" / f"tiny-{i}" / "recipe" / "recipe.yaml"
-        recipe.parent.mkdir(parents=True)
-        recipe.write_text(RECIPE.format(i=i))
-    (forge / "forge.yaml").write_text("channels: []\nvariants: []\n")
-    return forge
 
 
 def validation() -> list[Row]:
@@ -148,19 +95,6 @@ def status_of_the_root_forge() -> list[Row]:
     """`wvforge status` of 28 package variants."""
     command = [str(BIN / "wvforge"), "--forge", str(PROJECT), "status"]
     return [("wvforge status, 28 package variants", statistics.median(seconds(command) for _ in range(5)), "s")]
-
-
-def tick(count: int) -> list[Row]:
-    """A tick of the sensor over `count` recipes, nothing changed and one changed."""
-    with tempfile.TemporaryDirectory(prefix="wvforge-bench-") as folder:
-        forge = tiny_forge(Path(folder), count)
-        done = subprocess.run([sys.executable, "-c", TICK, str(forge)], capture_output=True, text=True, check=True)
-        loading, first, *changed = (float(line) for line in done.stdout.split())
-    return [
-        (f"{count} recipes, loading them for the first time", loading, "s"),
-        ("  the first tick of the sensor, everything missing", first, "s"),
-        ("  a tick after one change", statistics.median(changed), "s"),
-    ]
 
 
 def demo() -> list[Row]:

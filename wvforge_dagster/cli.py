@@ -7,7 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -16,14 +16,12 @@ from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.dagster_commands import dev, env
+from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.new_command import new
 from wvforge_dagster.progress import BuildProgress
-from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="wvforge",
@@ -85,16 +83,19 @@ def build(
     from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
     from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
-    from wvforge_dagster.orchestration.plan import select
+    from wvforge_dagster.orchestration.plan import refuse_elsewhere, select
     from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(settings)
     selected = select(forge.catalog, packages or [], python or [], cuda or [])
+    refuse_elsewhere(forge, packages or [])
     named = {forge.catalog.provider[name] for name in packages or []}
-    forced = {i: "forced" for i in selected if force and (not named or i.package in named)}
+    here = [i for i in selected if forge.not_built_here(i.package) is None]
+    forced = {i: "forced" for i in here if force and (not named or i.package in named)}
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
+        show_warnings(forge.warnings)
         would = what_it_would_do(forge, wanted)
         show_lines(would.lines)
         if would.bad:
@@ -119,21 +120,23 @@ def status(
     from wvforge_dagster.orchestration.evidence import derive_statuses, unreadable_targets
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.refreshing import refresh_everything
-    from wvforge_dagster.orchestration.show import counts, markdown, rows
+    from wvforge_dagster.orchestration.show import counts, gpu_counts, markdown, rows
 
     forge = open_forge(read_settings(context.obj))
     if ask:
         for fault in refresh_everything(forge).values():
             err.print(f"warning: {fault}", markup=False, soft_wrap=True)
     statuses = derive_statuses(forge)
+    show_warnings(forge.warnings)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
     if as_json:
-        sys.stdout.write(json.dumps(rows(statuses.values()), indent=2) + "\n")
+        sys.stdout.write(json.dumps(rows(statuses.values(), forge.class_of, forge.forge.platform), indent=2) + "\n")
     elif as_markdown:
-        sys.stdout.write(markdown(rows(statuses.values())) + "\n")
+        sys.stdout.write(markdown(rows(statuses.values(), forge.class_of, forge.forge.platform)) + "\n")
     else:
-        print_table(statuses.values())
+        print_table(forge, statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
+        show_lines(filter(None, [gpu_counts(statuses)]))
         if not statuses:
             err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)
 
@@ -184,13 +187,16 @@ def rebuild_check(
         raise typer.Exit(1)
 
 
+app.command("gpu-test")(gpu_test)
+
+
 @app.command()
 def graph(context: typer.Context) -> None:
     """Show the packages by level, and what each needs."""
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.show import graph_lines
 
-    show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog))
+    show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog, platform_of_machine()))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.settings import FORGE_VARIABLE, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, JOBS_VARIABLE, read_settings
 
 if TYPE_CHECKING:
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -34,6 +34,8 @@ def dev(
     mend_runs(forge)
     environment = {**os.environ, **_dagster_environment(forge, home)}
     environment.pop("DAGSTER_MODULE_NAME", None)
+    # Dagster's pools have two places, unless they are told otherwise.
+    environment.setdefault(JOBS_VARIABLE, "2")
     # Dagster says of its own command that another one supersedes it; users did not choose it.
     environment.setdefault("PYTHONWARNINGS", "ignore")
     program = Path(sys.executable).with_name("dagster")

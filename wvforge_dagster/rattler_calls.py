@@ -37,3 +37,8 @@ def _let_rattler_settle() -> None:
     a quarter of the runs (py-rattler 0.28, ``PyGILState_Release`` while finalizing), and in none after 5 ms.
     """
     time.sleep(max(0.0, _last_use + _SETTLING_S - time.monotonic()) if _last_use else 0.0)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its class if it says nothing."""
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

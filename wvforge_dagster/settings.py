@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from wvforge_dagster.core.errors import ForgeError
@@ -15,6 +17,8 @@ from wvforge_dagster.core.forge import CONFIG_NAME
 FORGE_VARIABLE = "WVFORGE_FORGE"
 
 JOBS_VARIABLE = "WVFORGE_JOBS"
+
+_CORES_VARIABLE = "WVFORGE_CORES"
 
 _PR_SET_DUMPABLE = 4
 
@@ -39,6 +43,20 @@ PASSED_ON = (
 """What a build may see of the user's environment: enough to find programs and to fetch sources.
 
 No key of a channel is among it; the address of a proxy may hold a password, and builds see it."""
+
+
+_PLATFORM_OF_MACHINE = {
+    ("Linux", "x86_64"): "linux-64",
+    ("Darwin", "x86_64"): "osx-64",
+    ("Darwin", "arm64"): "osx-arm64",
+}
+
+
+@cache
+def platform_of_machine() -> str:
+    """The platform of the packages that run on this machine, by the name that channels have for it."""
+    system, machine = platform.system(), platform.machine()
+    return _PLATFORM_OF_MACHINE.get((system, machine), f"{system.lower()}-{machine}")
 
 
 @dataclass(frozen=True)
@@ -164,20 +182,24 @@ def certificates_to_trust() -> str | bool:
     return paths.cafile or folder or True
 
 
-def cores_of_machine() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def jobs_side_by_side() -> int:
     """How many builds share the machine's cores: WVFORGE_JOBS, else one."""
-    named = os.environ.get(JOBS_VARIABLE, "")
-    return max(1, int(named)) if named.isdecimal() else 1
+    return _count(JOBS_VARIABLE) or 1
 
 
-def set_jobs_side_by_side(jobs: int) -> None:
+def cores_of_share() -> int:
+    """How many cores the next build of this process gets, if somebody plans that; else 0."""
+    return _count(_CORES_VARIABLE)
+
+
+def set_cores_of_share(cores: int) -> None:
     """Say it to this process."""
-    os.environ[JOBS_VARIABLE] = str(jobs)
+    os.environ[_CORES_VARIABLE] = str(cores)
+
+
+def _count(variable: str) -> int:
+    named = os.environ.get(variable, "")
+    return int(named) if named.isdecimal() else 0
 
 
 PRIVATE = (
@@ -197,9 +219,27 @@ PRIVATE = (
 """Variables that name files and folders which are nobody else's business."""
 
 
+PRIVATE_AT_HOME = (
+    ".netrc",
+    ".aws",
+    ".azure",
+    ".config",
+    ".docker",
+    ".git-credentials",
+    ".gnupg",
+    ".kube",
+    ".pypirc",
+    ".rattler",
+    ".ssh",
+)
+"""Where such files are in a home, unless a variable says otherwise."""
+
+
 def private_places() -> tuple[Path, ...]:
-    """Where the environment says that secrets are. Sandboxes show nothing of a home in any case."""
-    return tuple(Path(os.environ[name]).expanduser() for name in PRIVATE if os.environ.get(name))
+    """Where secrets are, by what the environment says and by custom."""
+    home = user_home()
+    named = tuple(Path(os.environ[name]).expanduser() for name in PRIVATE if os.environ.get(name))
+    return named + tuple(home / name for name in PRIVATE_AT_HOME if home is not None)
 
 
 def user_home() -> Path | None:

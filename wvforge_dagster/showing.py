@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wvforge_dagster.core.classes import LIGHT
 from wvforge_dagster.core.failure import beginning
 from wvforge_dagster.core.state import STUCK, State, Status
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from wvforge_dagster.orchestration.build_forge import Outcome
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 SHOWN_LINES = 10
 """Of the last lines of a failed build's log."""
@@ -38,6 +39,7 @@ STATE_STYLES = {
     State.WAITING: "yellow",
     State.MISSING: "yellow",
     State.SKIPPED: "dim",
+    State.ELSEWHERE: "dim",
     State.RETIRED: "dim",
 }
 
@@ -61,11 +63,12 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: 
         lacking: what the embedded upstream channel lacks. It was said before the build, which is far above by now.
     """
     from wvforge_dagster.orchestration.failures import read_failures
-    from wvforge_dagster.orchestration.show import counts
+    from wvforge_dagster.orchestration.show import counts, gpu_counts
 
     show_warnings(outcome.warnings)
-    print_table(outcome.statuses.values(), told_below={status.id for status in outcome.bad})
+    print_table(forge, outcome.statuses.values(), told_below={status.id for status in outcome.bad})
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
+    show_lines(filter(None, [gpu_counts(outcome.statuses)]))
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
     targets = ", ".join(f"{channel.label} ({channel.url})" for channel in at_once)
     if targets and any(status.state is State.PUBLISHED for status in outcome.statuses.values()):
@@ -116,18 +119,26 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def print_table(statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
-    """One row for each package variant; of those that are told in full below it only the beginning of the reason."""
+def print_table(forge: ForgeOnDisk, statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
+    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``.
+
+    Args:
+        told_below: those whose reasons are told in full below the table: in it they are shortened.
+    """
+    found = list(statuses)
+    classes = {status.id.package: forge.class_of(status.id.package) for status in found}
+    with_class = any(one.name != LIGHT for one in classes.values())
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("package", "partition", "state", "reason", "file"):
+    for name in ("package", "partition", "state", "reason", "file", *(["class"] if with_class else [])):
         table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
-    for status in statuses:
+    for status in found:
         table.add_row(
             Text(status.id.package),
             Text(status.id.partition),
             Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
             Text(beginning(status.reason) if status.id in told_below else status.reason),
             Text(" ".join(artifact.filename for artifact in status.artifacts)),
+            *([Text(str(classes[status.id.package]))] if with_class else []),
         )
     if out.is_terminal:
         out.print(table)

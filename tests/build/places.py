@@ -10,16 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from small_forge import SmallForge
 
 from wvforge_dagster.build import supervisor
 from wvforge_dagster.build.builder import BuildPlace, BuildRequest, BuiltPackage, build_output
 from wvforge_dagster.build.process import ChildLimits
+from wvforge_dagster.build.sandbox import find_sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Record
 from wvforge_dagster.core.digest import digest_files
 from wvforge_dagster.core.inputs import input_digest, input_parts
 from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.siblings import whole_variant
 
 GENEROUS = ChildLimits(seconds=120)
 
@@ -52,11 +55,25 @@ class Builder:
         parts = input_parts(output, files=files, sources={}, local_packages={}, platform="linux-64")
         record = Record(name, partition, input_digest(parts), parts, recipe_number=output.build_number)
         sha256 = request.pop("recipe_sha256", hashlib.sha256(path.read_bytes()).hexdigest())
+        if output.variant:
+            request.setdefault("variant", whole_variant(output, self.forge.rendered(name).outputs))
         place = request.pop("place", None) or self.place()
         return build_output(BuildRequest(path, sha256, output, record, **request), place, self.on_log)
 
     def on_log(self, level: str, line: str) -> None:
         self.lines.append(f"{level}: {line}")
+
+
+def why_no_sandbox() -> str:
+    """Why there is no sandbox on this machine; nothing if there is one."""
+    try:
+        find_sandbox()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+sandboxed = pytest.mark.skipif(bool(why_no_sandbox()), reason=why_no_sandbox())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:

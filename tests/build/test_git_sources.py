@@ -30,6 +30,13 @@ def test_a_source_without_a_revision_is_the_head(repository: GitRepository) -> N
     assert ask(repository) == repository.git("rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize("address", ["--upload-pack=touch made;", "ext::touch made", "fd::17", "-c"])
+def test_what_is_no_address_is_refused_with_a_remedy_that_helps(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ForgeError, match=r"is not the address of a repository; mend the git source in the recipe$"):
+        resolve_commit({"git": address, "rev": "0" * 40}, tmp_path, dict(os.environ))
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize("revision", ["refs/heads/next", "next"])
 def test_a_branch_is_its_last_commit(repository: GitRepository, revision: str) -> None:
     repository.git("checkout", "--quiet", "-b", "next")

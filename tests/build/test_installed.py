@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from build.places import Builder
 from wvforge_dagster.build.installed import find_libraries
 from wvforge_dagster.build.look import look_into
 from wvforge_dagster.channels.folder import FolderChannel
-from wvforge_dagster.core.libraries import check_libraries
-from wvforge_dagster.core.package_facts import PackageFacts
+from wvforge_dagster.core.libraries import Libraries, check_libraries
+from wvforge_dagster.core.package_facts import Linked, PackageFacts
 
 LIBRARY = """
 mkdir -p $PREFIX/lib
@@ -83,3 +85,74 @@ def built(places: Builder) -> PackageFacts:
 @pytest.fixture(scope="module")
 def cache(places: Builder) -> Path:
     return places.forge.root / "engine-cache"
+
+
+def put_nothing(path: Path) -> None:
+    """Nothing is put there."""
+
+
+def put_text(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+def put_huge_file(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 200 << 30)
+
+
+def put_link_above(path: Path) -> None:
+    """The right file, but its folder is a link."""
+    info, elsewhere = path.parent, path.parents[2] / "elsewhere"
+    if not info.is_symlink():
+        info.rename(elsewhere)
+        info.symlink_to(elsewhere)
+    (elsewhere / path.name).write_bytes((elsewhere / "true.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        put_nothing,
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path.parent / "true.json"),
+        put_link_above,
+        put_huge_file,
+        put_text("[" * 100_000),
+        put_text('{"paths": 5, "depends": {}}'),
+        put_text('{"paths": [5, {}, {"_path": 7}, null], "depends": [5, "", null]}'),
+    ],
+    ids=[
+        "nothing",
+        "a pipe",
+        "a device",
+        "a link",
+        "a link above",
+        "a huge file",
+        "too deep",
+        "no list",
+        "other things",
+    ],
+)
+def test_what_a_script_leaves_in_the_cache_is_neither_followed_nor_waited_for(
+    tmp_path: Path, put: Callable[[Path], object]
+) -> None:
+    info = tmp_path / "pkgs" / "near-1.0-0" / "info"
+    info.mkdir(parents=True)
+    (info / "true.json").write_text('{"paths": [{"_path": "lib/libnear.so.1"}], "depends": ["far"]}')
+    for name in ("paths.json", "index.json"):
+        put(info / name)
+    linked = {"bin/program": Linked(needed=("libnear.so.1",))}
+    facts = PackageFacts("program", False, 1, depends=("near",), linked=linked)
+    assert find_libraries(facts, tmp_path) == Libraries()
+
+
+def test_a_package_of_the_cache_that_is_as_the_engine_left_it_is_read(tmp_path: Path) -> None:
+    info = tmp_path / "pkgs" / "near-1.0-0" / "info"
+    info.mkdir(parents=True)
+    (info / "paths.json").write_text('{"paths": [{"_path": "lib/libnear.so.1"}]}')
+    (info / "index.json").write_text('{"depends": ["far"]}')
+    facts = PackageFacts(
+        "program", False, 1, depends=("near",), linked={"bin/program": Linked(needed=("libnear.so.1",))}
+    )
+    assert find_libraries(facts, tmp_path) == Libraries(required={"libnear.so.1": "near"}, unknown=("far",))

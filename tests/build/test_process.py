@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from build.places import is_running, read_pid, supervisors, wait_until
+from wvforge_dagster.build import process
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 
 CHILD = """
-import json, os, subprocess, sys, time
-request = json.load(open(sys.argv[1]))
-say = lambda **event: print(json.dumps(event), flush=True)
+import json, os, signal, subprocess, sys, time
+from wvforge_dagster.build.events import begin
+request, events = begin()
+say = lambda event, **values: events.send(event, **values)
 exec(request["code"])
 """
 
@@ -53,7 +56,8 @@ def child(tmp_path: Path) -> Child:
 
 def test_events_arrive_in_order_and_noise_does_not(child: Child) -> None:
     result = child.run(
-        "say(event='one', value='ü'); print('noise'); print('[1]'); print('{\"no\": 1}'); say(event='two')"
+        "say(event='one', value='ü'); os.write(events._stream.fileno(), b'noise\\n[1]\\n{\"event\": \"three\"}\\n');"
+        "print('noise'); say(event='two')"
     )
     assert [event["event"] for event in child.events] == ["one", "two"]
     assert result.exit_status == 0
@@ -81,6 +85,35 @@ def test_a_child_that_dies_leaves_its_last_words(child: Child) -> None:
     assert result.exit_status == 5
     assert result.stderr.endswith("last words")
     assert len(result.stderr) == 4000
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("events._stream.raw.write(b'x' * 4096)", "said more than 1 MiB in one line; make it shorter"),
+        ("events._stream.raw.write(b'noise\\n' * 4096)", "was ended: something else spoke in its name"),
+        ("say('log', line='x' * 4096)", "said more than 8 MiB; send its output to a file"),
+    ],
+    ids=["a line", "noise", "events"],
+)
+def test_what_speaks_without_an_end_is_ended_and_takes_no_memory(
+    child: Child, monkeypatch: pytest.MonkeyPatch, words: str, wrong: str
+) -> None:
+    monkeypatch.setattr(process, "MOST_IN_A_LINE", 1 << 20)
+    monkeypatch.setattr(process, "MOST_SAID", 8 << 20)
+    result = child.run(f"say('one')\nwhile True: {words}")
+    assert (result.wrong_words, result.was_ended) == (wrong, False)
+    assert child.events[0] == {"event": "one"}
+
+
+def test_an_endless_standard_error_is_neither_kept_nor_waited_for(child: Child) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    size = 512 << 20
+    result = child.run(
+        f"for _ in range({size >> 20}): os.write(2, b'x' * (1 << 20))\nos.write(2, b'last'); os._exit(5)"
+    )
+    assert (result.exit_status, result.stderr[-4:], len(result.stderr)) == (5, "last", 4000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < size >> 13  # in kB: an eighth of it
 
 
 def test_time_and_memory_are_limited(child: Child) -> None:

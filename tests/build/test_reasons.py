@@ -43,7 +43,7 @@ def log_of(*lines: str, span: str | None = SCRIPT) -> EngineLog:
         (["sh: 1: nvcc: command not found", "goodbye"], "build script failed: sh: 1: nvcc: command not found"),
         (["++ inner", "ValueError: x"], "build script failed at `inner`: ValueError: x"),
         (["+ make"], "build script failed at `make`"),
-        ([], "build script failed"),
+        ([], "build script failed before it said anything; check that the file of build.script is there"),
     ],
 )
 def test_a_failed_script_is_told_by_its_last_command_and_its_last_error(lines: list[str], reason: str) -> None:
@@ -67,6 +67,16 @@ def test_a_reason_of_an_endless_line_is_cut() -> None:
 def test_a_fault_while_fetching_is_one_of_the_source() -> None:
     found = why_build_failed(RuntimeError("checksum mismatch"), log_of("get it", span="Fetching source code"))
     assert (found["failure_class"], found["reason"]) == (FailureClass.FETCH, "source: checksum mismatch")
+
+
+def test_a_hidden_file_in_a_source_is_named_and_is_no_fault_of_the_network() -> None:
+    found = why_build_failed(
+        RuntimeError('Path ".netrc" is not a file!'), log_of("get it", span="Fetching source code")
+    )
+    assert found["failure_class"] == FailureClass.SCRIPT
+    assert found["reason"].startswith(
+        "source: .netrc is no plain file, or hidden from builds because it holds credentials; "
+    )
 
 
 def test_any_other_fault_is_said_in_the_engines_words() -> None:

@@ -6,79 +6,24 @@ from pathlib import Path
 import pytest
 from small_forge import SmallForge
 
-from wvforge_dagster.build.render import RenderedForge, find_recipes
-from wvforge_dagster.build.variant_config import _is_legacy
+from wvforge_dagster.build.recipe_places import find_recipes
+from wvforge_dagster.build.variant_files import is_legacy
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.recipe import BrokenRecipe, Recipe
-
-PACKAGE = "package: {name: NAME, version: '1'}\n"
-BAD_RECIPES: dict[str, tuple[str | bytes, str]] = {
-    "syntax": ("package: [\n", "Failed to parse YAML"),
-    "empty": ("", "missing required field 'package'"),
-    "list": ("- a\n", "must be a mapping"),
-    "unknown-key": (PACKAGE + "bild: {}\n", "bild"),
-    "undefined": ("package: {name: undefined, version: '${{ nope }}'}\n", "undefined value"),
-    "jinja": (PACKAGE + "about: {summary: '${{ 1 + }}'}\n", ""),
-    "latin-1": ("package: {name: caf\xe9, version: '1'}\n".encode("latin-1"), "not UTF-8"),
-    "binary": (b"\x00\x01\x02", ""),
-    "build-string": (PACKAGE + "build: {string: ../../../evil_0}\n", "'../../../evil_0' cannot be part of a filename"),
-    "dots-in-name": ("package: {name: ../x, version: '1'}\n", "'../x'"),
-    "dots-in-version": (PACKAGE.replace("'1'", "../1"), ""),
-    "long": (b"#" * (2 << 20), "2,097,152 bytes"),
-    "memory": (PACKAGE + "about: {summary: \"${{ 'x' * 9999999999 }}\"}\n", "too much memory"),
-    "levels": ("a: " + "[" * 20_000, ""),
-}
-
-
-@pytest.fixture(scope="module")
-def bad_forge(tmp_path_factory: pytest.TempPathFactory) -> RenderedForge:
-    """Every bad recipe beside two good ones, rendered once."""
-    forge = SmallForge(tmp_path_factory.mktemp("forge"))
-    for name, (text, _) in BAD_RECIPES.items():
-        forge.recipe(name, text.replace("NAME", name) if isinstance(text, str) else text)
-    forge.write("pkgs/folder/recipe/recipe.yaml/file", "")
-    forge.package("aaa-good")
-    forge.package("zzz-good")
-    return forge.render()
-
-
-@pytest.mark.parametrize("name", BAD_RECIPES)
-def test_a_bad_recipe_is_broken_with_its_file_and_reason_in_one_line(bad_forge: RenderedForge, name: str) -> None:
-    (found,) = [recipe for recipe in bad_forge.recipes if recipe.path == f"pkgs/{name}/recipe/recipe.yaml"]
-    assert isinstance(found, BrokenRecipe)
-    assert found.name == name
-    assert found.reason.startswith(f"{found.path}: ")
-    assert BAD_RECIPES[name][1] in found.reason
-    assert len(found.reason) > len(found.path) + 10
-    assert "\n" not in found.reason
-    assert "Py" not in found.reason
-
-
-def test_a_folder_named_recipe_yaml_is_broken(bad_forge: RenderedForge) -> None:
-    assert BrokenRecipe(
-        "pkgs/folder/recipe/recipe.yaml", "folder", "pkgs/folder/recipe/recipe.yaml: is not a file"
-    ) in (bad_forge.recipes)
-
-
-def test_bad_recipes_take_no_others_along(bad_forge: RenderedForge) -> None:
-    good = [recipe.name for recipe in bad_forge.recipes if isinstance(recipe, Recipe)]
-    assert good == ["aaa-good", "zzz-good"]
-    assert len(bad_forge.recipes) == len(BAD_RECIPES) + 3
-
-
-@pytest.mark.integration
-def test_a_recipe_that_does_not_come_to_an_end_is_broken_and_the_next_renders(small_forge: SmallForge) -> None:
-    slow = "\n".join(f"  a{i}: \"${{{{ ('x' * 100000000) | length }}}}\"" for i in range(1000))
-    small_forge.recipe("endless", f"context:\n{slow}\npackage: {{name: endless, version: '1'}}\n")
-    small_forge.package("next")
-    assert "takes longer than 10 seconds" in small_forge.why_broken("endless")
-    assert small_forge.rendered("next").name == "next"
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("python: 3.12\n", "variants.yaml: python: should be a list, is 3.12; write python: [3.12]"),
+        ("python:\n", "variants.yaml: python: has no values; give it a list of them, or remove it"),
+        ("python: [[a, b]]\n", "variants.yaml: python: holds a list; its values are single ones"),
+        (
+            "zip_keys: [a, b]\n",
+            "variants.yaml: zip_keys: should be a list of lists; write zip_keys: [[a, b]]",
+        ),
+        ("\ufeffpython: ['3.12']\n", "variants.yaml: begins with a byte order mark; save it as UTF-8 without one"),
+        ("a: ['${{ 1 + }}']\n", "variants.yaml: Jinja: syntax error: unexpected end of variable block (line 1)"),
+        ("python: ['3.12']\npython: ['3.13']\n", 'Duplicate key "python" in mapping (lines 1 and 2); keep one'),
         ("python: {a: b}\n", "variants.yaml: python: should be a list, is a mapping"),
         ("- python\n", "variants.yaml: holds a list, not keys with lists of values"),
         ("python: [\n", "variants.yaml:2: malformed YAML"),
@@ -86,6 +31,22 @@ def test_a_recipe_that_does_not_come_to_an_end_is_broken_and_the_next_renders(sm
         (
             "python: [a, b]\ncuda_version: ['1']\nzip_keys: [[python, cuda_version]]\n",
             "variants.yaml: zip_keys: keys that go together have as many values each, but python has 2, cuda_version has 1",
+        ),
+        (
+            "a: ['1']\nb: ['1']\nc: ['1']\nzip_keys: [[a, b], [b, c]]\n",
+            "variants.yaml: zip_keys: b is in two groups; put what goes together into one",
+        ),
+        (
+            "cuda_version: ['1']\nzip_keys: [[cuda_versoin, cuda_version]]\n",
+            "variants.yaml: zip_keys: cuda_versoin has no values in any variant file",
+        ),
+        (
+            "cuda-version: ['1']\ncuda_version: ['2']\n",
+            "variants.yaml: cuda-version and cuda_version are one key; keep one",
+        ),
+        (
+            "python: ['1']\npython: ['2']\n",
+            'variants.yaml: Duplicate key "python" in mapping (lines 1 and 2); keep one',
         ),
     ],
 )
@@ -99,6 +60,35 @@ def test_a_bad_variants_file_is_a_fault_of_the_forge_that_names_file_and_key(
         small_forge.render()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (
+            "a: ['1', '2']\nb: ['1', '2']\nzip_keys: [[a, b]]\n",
+            "b: ['1']\n",
+            "base.yaml: zip_keys: keys that go together have as many values each, but a has 2 (base.yaml), b has 1 (more.yaml)",
+        ),
+        ("a: ['1']\na: ['2']\n", "b: ['1']\n", "base.yaml: Duplicate key"),
+        ("a: [{x: 1}]\n", "b: ['1']\n", "base.yaml: a: holds a mapping; its values are single ones"),
+        (
+            "zip_keys: [a, b]\n",
+            "b: ['1']\n",
+            "base.yaml: zip_keys: should be a list of lists; write zip_keys: [[a, b]]",
+        ),
+    ],
+    ids=["zip", "key twice", "no value", "flat zip"],
+)
+def test_of_several_variant_files_the_one_with_the_fault_is_named(
+    small_forge: SmallForge, first: str, second: str, words: str
+) -> None:
+    small_forge.configure(variants=["base.yaml", "more.yaml"], channels=[])
+    small_forge.write("base.yaml", first)
+    small_forge.write("more.yaml", second)
+    with pytest.raises(ForgeError) as caught:
+        small_forge.render()
+    assert f"{small_forge.root}/{words}" in str(caught.value)
 
 
 def test_a_missing_variants_file_is_named_with_what_to_do(small_forge: SmallForge) -> None:
@@ -269,7 +259,7 @@ def test_a_comment_in_brackets_is_no_selector_unless_it_asks_for_a_platform(
 ) -> None:
     path = tmp_path / "variants.yaml"
     path.write_text(f"python:\n  - 3.12  # [{comment}]\n", encoding="utf-8")
-    assert _is_legacy(path) is is_one
+    assert is_legacy(path) is is_one
 
 
 MATRIX = (
@@ -323,7 +313,8 @@ def test_a_fault_of_a_variant_file_beside_a_recipe_is_that_recipes_and_names_the
     small_forge.write("pkgs/unequal/recipe/variants.yaml", "cuda_version: ['12.8']\n")
     small_forge.write("pkgs/malformed/recipe/variants.yaml", "python: [\n")
     assert (
-        "variants.yaml: zip_keys: keys that go together have as many values each, but cuda_version has 1, gcc has 2"
+        "variants.yaml: zip_keys: keys that go together have as many values each, "
+        "but cuda_version has 1 (recipe/variants.yaml), gcc has 2 (variants.yaml)"
         in (small_forge.why_broken("unequal"))
     )
     assert "variants.yaml: " in small_forge.why_broken("malformed")

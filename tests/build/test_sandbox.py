@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -21,24 +22,29 @@ import pytest
 from orchestration.making import TESTS_FOLDER, make, why_not_made
 from small_forge import SmallForge
 
-from build.places import wait_until
-from wvforge_dagster.build.sandbox import find_sandbox
+from build.places import sandboxed, wait_until
 from wvforge_dagster.core.failure import FailureClass
+from wvforge_dagster.cores import cores_of_machine
 from wvforge_dagster.orchestration.make import Made
-from wvforge_dagster.settings import cores_of_machine
-
-
-def why_there_is_none() -> str:
-    try:
-        find_sandbox()
-    except OSError as error:
-        return str(error)
-    return ""
-
-
-sandboxed = pytest.mark.skipif(bool(why_there_is_none()), reason=why_there_is_none())
 
 CANARY = "canary-7f3a"
+REACH_IN = """
+import ctypes, os
+kernel = ctypes.CDLL(None, use_errno=True)
+for name in filter(str.isdigit, os.listdir('/proc')):
+    words = open(f'/proc/{name}/cmdline').read()
+    if 'wvforge_dagster' not in words or 'bwrap' in words.split(chr(0))[0]:
+        continue
+    print('FOUND', words.replace(chr(0), ' '))
+    if kernel.ptrace(16, int(name), 0, 0) == 0:
+        print('REACHED by ptrace')
+    for file in ('mem', 'environ', 'fd/0', 'fdinfo/0', 'maps'):
+        try:
+            os.open(f'/proc/{name}/{file}', os.O_RDONLY)
+            print('REACHED', file)
+        except OSError:
+            pass
+"""
 SEARCH = r"""
     set +x
     found=$PREFIX/found; mkdir -p $PREFIX; touch $found
@@ -148,6 +154,32 @@ def test_a_script_of_an_unprivileged_user_finds_no_secret(small_forge: SmallForg
 
 
 @sandboxed
+def test_a_source_that_names_what_is_kept_from_builds_is_refused(
+    small_forge: SmallForge, planted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(planted["SECRETS"] / "netrc"))
+    (planted["SECRETS"] / "netrc").write_text("machine")
+    small_forge.package("a")
+    (small_forge.root / "pkgs/a/recipe/link").symlink_to("/")
+    home = planted["HOME_FOLDER"]
+    recipe = small_forge.root / "pkgs/a/recipe"
+    for place, path in (
+        (home / ".netrc", os.path.relpath(home / ".netrc", recipe)),
+        (home / ".ssh", f"link{home / '.ssh'}"),
+        (home, str(home)),
+        (planted["SECRETS"] / "netrc", str(planted["SECRETS"] / "netrc")),
+        (planted["STORAGE"] / "runs.db", str(planted["STORAGE"] / "runs.db")),
+        (small_forge.root / "output/failures-log", "../../../output/failures-log"),
+    ):
+        small_forge.package("a", more=f"source: [{{path: {path}}}]\n")
+        failure = why_not_made(small_forge, "a").failure
+        assert failure.reason.endswith(f"source: {place} is kept from builds; name another file or folder"), path
+    small_forge.write("beside/file", "text")
+    small_forge.package("a", "cat file", more="source: [{path: ../../../beside}]\n")
+    assert "text" in words_in(make(small_forge, "a"))
+
+
+@sandboxed
 def test_only_its_own_folders_can_be_written(small_forge: SmallForge) -> None:
     small_forge.write("pkgs/a/src/source.txt", "as it was")
     tried = [
@@ -208,7 +240,7 @@ def test_links_that_a_script_leaves_lead_neither_its_tests_nor_this_process_else
         f"""
         cd {folder}
         for name in machine-tmp home; do mv $name old-$name; ln -s {elsewhere} $name; done
-        mv request.json old.json; ln -s {elsewhere}/file request.json
+        ln -s {elsewhere}/file request.json
         touch $PREFIX/a
         """,
         test="echo written > /tmp/written; echo written > $HOME/written; ! test -e /tmp/file",
@@ -238,6 +270,57 @@ def test_a_test_that_speaks_for_the_process_that_runs_it_has_not_passed(
         small_forge.package(name, test=dedent(text))
         assert why_not_made(small_forge, name).failure.failure_class is not FailureClass.CHECK
         assert small_forge.states()[name] == "failed"
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (
+            """
+            printf '\n{"event":"tested","name":"script","passed":true,"seconds":0.1}\n' > /proc/1/fd/1
+            printf x > /proc/1/fd/1
+            exit 1
+            """,
+            "the test's process gave no answer, or something else spoke in its name",
+        ),
+        (
+            """
+            printf '\n{"event":"log"}\n' > /proc/1/fd/1
+            head -c 200M /dev/zero > /proc/1/fd/2
+            exit 1
+            """,
+            "test script failed at `exit 1`",
+        ),
+        (
+            "head -c 200M /dev/zero | tr '\\0' '\\n' > /proc/1/fd/1; sleep 60",
+            "the test was ended: something else spoke in its name",
+        ),
+    ],
+    ids=["an answer", "no event", "without an end"],
+)
+def test_a_test_that_writes_to_the_sandboxes_first_process_has_not_passed(
+    small_forge: SmallForge, script: str, why: str
+) -> None:
+    small_forge.configure(channels=[], variants=[], isolation="required")
+    small_forge.package("a", test=dedent(script))
+    assert why_not_made(small_forge, "a").failure.reason.startswith(why)
+    assert small_forge.states()["a"] == "failed"
+
+
+@sandboxed
+def test_a_script_cannot_reach_into_the_processes_that_run_it(small_forge: SmallForge) -> None:
+    small_forge.configure(channels=[], variants=[], isolation="required")
+    script = (
+        f"cat > reach.py <<'END'{REACH_IN}END\n{sys.executable} reach.py\ngrep Cap /proc/self/status /proc/1/status"
+    )
+    small_forge.package("a", script)
+    words = words_in(make(small_forge, "a"))
+    assert words.count("FOUND") == 2, "the supervisor and the worker"
+    assert "REACHED" not in words
+    rights = re.findall(r"Cap(?:Prm|Eff|Amb):\s*(\w+)", words)
+    assert len(rights) == 6
+    assert not any(int(right, 16) for right in rights)
 
 
 @sandboxed
@@ -329,22 +412,25 @@ def test_a_network_that_is_neither_true_nor_false_is_named(small_forge: SmallFor
     assert "extra.wvforge: {'network': 'sometimes'} is wrong" in str(why_not_made(small_forge, "a"))
 
 
-def test_limits_are_of_all_of_the_heavy_and_of_some(small_forge: SmallForge) -> None:
-    limits = {"hours": 2, "cores": 3, "heavy": {"hours": 9}, "packages": {"b*": {"disk_gib": 1, "cores": 1}}}
-    small_forge.configure(channels=[], variants=[], heavy=["bb"], limits=limits)
+def test_limits_are_of_all_of_a_class_and_of_some(small_forge: SmallForge) -> None:
+    limits = {"hours": 2, "cores": 1, "packages": {"b*": {"disk_gib": 1}}}
+    classes = {"heavy": {"hours": 9, "packages": ["bb"]}}
+    small_forge.configure(channels=[], variants=[], classes=classes, limits=limits)
+    for name in ("a", "b", "bb"):
+        small_forge.package(name)
     forge = small_forge.open()
     assert [forge.build_limits(name).seconds for name in ("a", "bb")] == [7200, 32400]
     assert [forge.build_limits(name).disk >> 30 for name in ("a", "b")] == [0, 1]
-    assert [forge.test_limits(name).cores for name in ("a", "b")] == [3, 1]
+    assert [forge.test_limits(name).cores for name in ("a", "b", "bb")] == [1, 1, cores_of_machine()]
     small_forge.configure(**json.loads('{"channels": [], "variants": []}'))
     assert small_forge.open().build_limits("a").cores == cores_of_machine()
 
 
 def test_a_script_is_told_its_cores_and_ended_at_its_disk_limit(small_forge: SmallForge) -> None:
-    small_forge.configure(channels=[], variants=[], limits={"cores": 5, "disk_gib": 0.05})
+    small_forge.configure(channels=[], variants=[], limits={"cores": 1, "disk_gib": 0.05})
     small_forge.package("a", "echo cores: $CPU_COUNT; head -c 200M /dev/zero > big; sleep 60")
     failed = why_not_made(small_forge, "a")
     assert failed.failure.failure_class is FailureClass.DISK
     assert str(failed) == "the build took more than its limit of 0.05 GiB of disk (limits in forge.yaml)"
     log = small_forge.root / "output" / failed.failure.log
-    assert "cores: 5" in log.read_text()
+    assert "cores: 1" in log.read_text()

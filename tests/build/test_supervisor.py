@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from build.places import is_running, read_pid, wait_until
+from build.places import is_running, read_pid, sandboxed, wait_until
 from wvforge_dagster.build import supervisor
+from wvforge_dagster.build.sandbox import Sandbox, find_sandbox
 
 # Each writes the id of a process that would run for long, and waits.
 TREES = {
@@ -202,6 +203,24 @@ def test_the_memory_of_processes_that_are_gone_is_none() -> None:
 )
 def test_a_wait_that_only_the_engine_could_end_is_stuck(supervised: Supervised, code: str, script: str) -> None:
     assert supervised.engine(code, script).wait(30) == supervisor.STUCK
+
+
+@sandboxed
+def test_a_closed_engine_in_a_sandbox_is_seen_to_be_stuck(tmp_path: Path) -> None:
+    code = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); start().wait()"
+    command = [sys.executable, "-I", supervisor.__file__, "60", "0", str(STUCK), "--"]
+    command += [sys.executable, "-c", ENGINE + code, "head -c 1M /dev/zero"]
+    command = [*Sandbox(find_sandbox()).command(tmp_path), *command]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path) as child:
+        assert child.wait(30) == supervisor.STUCK
+
+
+def test_the_pipes_that_a_closed_process_reads_are_known_by_their_numbers() -> None:
+    with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert supervisor._read_ends_by_number(child.pid) == supervisor._pipes(child.pid, supervisor._READABLE)
+        assert f"pipe:[{os.fstat(child.stdin.fileno()).st_ino}]" in supervisor._read_ends_by_number(child.pid)
+        child.kill()
 
 
 @pytest.mark.parametrize(

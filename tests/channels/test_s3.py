@@ -281,3 +281,9 @@ def test_keys_are_never_shown(relay: S3Relay, s3: Open, samples: Samples) -> Non
         s3(credentials=credentials).publish([samples.alpha])
     assert "canary" not in str(caught.value)
     assert "abc" not in str(caught.value)
+
+
+def test_half_a_key_where_a_servers_words_are_cut_is_not_shown(relay: S3Relay, s3: Open, samples: Samples) -> None:
+    secret = AWS.secret_access_key
+    relay.always_upload = Fault(403, "x" * (300 - len(secret) // 2) + f"{secret} may not")
+    assert secret[:6] not in failure(s3(), samples)

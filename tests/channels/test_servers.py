@@ -18,6 +18,7 @@ from wvforge_dagster.channels.anaconda import anaconda_service
 from wvforge_dagster.channels.credentials import KEY_VARIABLES, Credentials
 from wvforge_dagster.channels.patience import Patience
 from wvforge_dagster.channels.quetz import quetz_service
+from wvforge_dagster.channels.redaction import WORDS_READ
 from wvforge_dagster.channels.remote import Access
 from wvforge_dagster.channels.server import ServerChannel
 from wvforge_dagster.core.errors import ForgeError
@@ -107,6 +108,14 @@ def test_a_retry_after_is_honoured(kind: str, samples: Samples, tmp_path: Path) 
         open_server_channel(server).publish([samples.alpha])
         first, second = server.uploads()
     assert 2.0 <= second.at - first.at < 5.0
+
+
+@pytest.mark.parametrize("kind", ["quetz", "artifactory"])
+def test_a_retry_after_of_nonsense_is_none(kind: str, samples: Samples, tmp_path: Path) -> None:
+    with SERVERS[kind](tmp_path / "server", key=KEY) as server:
+        server.upload_faults.append(Fault(503, headers=(("Retry-After", "\u00b2"),)))
+        (entry,) = open_server_channel(server).publish([samples.alpha])
+    assert entry.sha256 == samples.alpha.sha256
 
 
 @pytest.mark.parametrize(
@@ -207,6 +216,23 @@ def test_a_key_that_the_server_repeats_is_not_shown(other: CondaServer, samples:
         open_server_channel(other).entries()
     assert KEY not in str(caught.value)
     assert shown not in str(caught.value) or kind_of(other) != "cloudsmith"
+
+
+@pytest.mark.parametrize("limit", [300, 400, 600, WORDS_READ])
+def test_half_a_key_where_a_servers_words_are_cut_is_not_shown(
+    other: CondaServer, samples: Samples, limit: int
+) -> None:
+    words = " " * (limit - 4 - len(KEY) // 2) + f"key={KEY}" + " and more" * 99
+    other.always_upload = other.always_read = Fault(401, words)
+    found = []
+    with pytest.raises(ForgeError) as caught:
+        open_server_channel(other).entries()
+    found.append(str(caught.value))
+    other.always_read = None
+    found.append(failure(open_server_channel(other), samples))
+    for text in found:
+        assert "HTTP 401" in text
+        assert KEY[:6] not in text
 
 
 @pytest.mark.parametrize("kind", OTHERS)

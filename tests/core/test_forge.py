@@ -29,7 +29,7 @@ variants: [variants.yaml, more.yaml]
 recipes: ["pkgs/*/recipe/recipe.yaml"]
 output: built
 platform: linux-aarch64
-heavy: [pytorch*]
+classes: {heavy: {packages: [pytorch*], from_minutes: 30, cores: all}, big: {at_once: 2, memory_gib: 64, gpus: 1}}
 limits: {hours: 0.5, memory_gib: 8, test_hours: 1}
 upstream: upstream.yaml
 """,
@@ -40,7 +40,11 @@ upstream: upstream.yaml
         ["variants.yaml", "more.yaml"],
         ("pkgs/*/recipe/recipe.yaml",),
     )
-    assert (forge.output, forge.platform, forge.heavy) == ("built", "linux-aarch64", ("pytorch*",))
+    assert (forge.output, forge.platform) == ("built", "linux-aarch64")
+    assert [*forge.classes] == ["light", "heavy", "gpu", "big"]
+    heavy, big = forge.classes["heavy"], forge.classes["big"]
+    assert (heavy.packages, heavy.from_minutes, heavy.at_once) == (("pytorch*",), 30, 1)
+    assert (big.at_once, big.memory_gib, big.gpus, big.cores) == (2, 64, 1, None)
     assert (forge.limits.hours, forge.limits.memory_gib, forge.upstream) == (0.5, 8, "upstream.yaml")
 
 
@@ -60,13 +64,25 @@ def test_no_channels_are_no_channels(tmp_path: Path) -> None:
         ("channels: [{fil: x}]", "forge.yaml: channels.0", ""),
         ("variants: variants.yaml", "forge.yaml: variants", "'variants.yaml'"),
         ("recipes: []", "forge.yaml: recipes", "at least 1 item"),
+        ("platforms: linux-64", "forge.yaml: platforms", "'linux-64' is wrong: should be a valid list"),
+        ("platforms: []", "forge.yaml: platforms", "at least 1 item"),
+        ("platforms: [linux-arm64]", "forge.yaml: platforms.0", "there is no platform 'linux-arm64'; there are "),
+        ("platforms: [linux-64, linux-64]", "forge.yaml: platforms: names a platform twice", "remove one"),
+        ("platform: linux-64\nplatforms: [linux-64]", "forge.yaml: platform: is given beside platforms", "remove it"),
+        ("platform: noarch", "forge.yaml: platforms.0", "there is no platform 'noarch'"),
         ("output: 3", "forge.yaml: output", "3 is wrong: should be a valid string"),
         ("output: ''", "forge.yaml: output", "at least 1 character"),
         ("limits: {hours: 0}", "forge.yaml: limits.hours", "should be greater than 0"),
         ("limits: {hours: yes}", "forge.yaml: limits.hours", "True is wrong"),
         ("checks: 3", "forge.yaml: checks: 3 is wrong: should be keys and values", ""),
         ("checks:", "forge.yaml: checks: should be keys and values", ""),
-        ("limits: {heavy: [1]}", "forge.yaml: limits.heavy: should be keys and values", ""),
+        ("limits: {heavy: [1]}", "forge.yaml: limits.heavy: is no key any more; write classes: {heavy: {hours: ", ""),
+        ("heavy: [a]", "forge.yaml: heavy: is no key any more; write classes: {heavy: {packages: [...]}}", ""),
+        ("classes: {heavy: {core: 1}}", "forge.yaml: classes.heavy.core: unknown key; known keys: hours, ", "gpus"),
+        ("classes: {heavy: [a]}", "forge.yaml: classes.heavy: should be keys and values", ""),
+        ("classes: {upload: {}}", "forge.yaml: classes.upload: 'upload' cannot be the name of a class", ""),
+        ("classes: {heavy: {cores: many}}", "forge.yaml: classes.heavy.cores: 'many' is wrong", ""),
+        ("limits: {packages: {a: {cores: 0}}}", "forge.yaml: limits.packages.a.cores: 0 is wrong", ""),
         ("checks: {packages: {a: 3}}", "forge.yaml: checks.packages.a: 3 is wrong: should be keys and values", ""),
         ("checks: {packages: {3: {size: off}}}", "forge.yaml: checks.packages.3: the key 3 is wrong: should be a ", ""),
         ("publish: [output/channel]", "forge.yaml: publish.0", "'output/channel'"),

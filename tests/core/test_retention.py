@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wvforge_dagster.core.retention import FOREIGN, Build, Retention, retain
@@ -20,12 +21,12 @@ def build(name: str, number: int, *depends: str, column: str = "", current: bool
     )
 
 
-def kept(keep: int, *builds: Build) -> Retention:
+def kept(keep: int, *builds: Build, **elsewhere: Sequence[Build]) -> Retention:
     def fulfils(spec: str, other: Build) -> bool:
-        name, _, number = spec.partition(" ")
+        name, _, number = spec.rpartition("::")[2].partition(" ")
         return other.name == name and number in ("", str(other.order))
 
-    return retain(builds, keep, fulfils)
+    return retain(builds, keep, fulfils, elsewhere)
 
 
 def gone(found: Retention) -> list[str]:
@@ -73,3 +74,21 @@ def test_a_build_of_another_column_fulfils_nothing() -> None:
 def test_what_a_foreign_package_depends_on_stays() -> None:
     foreign = replace(build("x", 0, "a 0"), series=None)
     assert gone(kept(1, build("a", 0), build("a", 1), foreign)) == []
+
+
+def test_a_dependency_that_names_its_channel_stays() -> None:
+    for spec in ("chan::a 0", "https://a.example/chan/noarch::a 0"):
+        assert gone(kept(1, build("a", 0), build("a", 1), build("top", 0, spec))) == []
+
+
+def test_what_a_package_of_another_channel_depends_on_stays_with_what_that_depends_on() -> None:
+    builds = [build("low", 0), build("low", 1), build("a", 0, "low 0"), build("a", 1)]
+    found = kept(1, *builds, B=[build("top", 0, "a 0")], C=[])
+    assert gone(found) == []
+    assert found.stays[builds[2]] == "top--0 in B depends on it (a 0)"
+    assert found.stays[builds[0]] == "a--0 depends on it (low 0)"
+
+
+def test_what_another_channel_has_itself_stays_nowhere_else() -> None:
+    assert gone(kept(1, build("a", 0), build("a", 1), B=[build("a", 0), build("top", 0, "a 0")])) == ["a--0"]
+    assert gone(kept(1, build("a", 0), build("a", 1), B=[build("a", 0)], C=[build("top", 0, "a 0")])) == []

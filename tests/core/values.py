@@ -68,8 +68,14 @@ def catalog(*recipes: Recipe | BrokenRecipe, dimensions: Dimensions | None = Non
 class World:
     """What lies in the channels of a forge, changed by tests as a build would change it."""
 
-    def __init__(self, *recipes: Recipe | BrokenRecipe, dimensions: Dimensions | None = None) -> None:
+    def __init__(
+        self,
+        *recipes: Recipe | BrokenRecipe,
+        dimensions: Dimensions | None = None,
+        further: Mapping[str, Iterable[Recipe | BrokenRecipe]] | None = None,
+    ) -> None:
         self.dimensions = dimensions
+        self.further = {platform: tuple(found) for platform, found in (further or {}).items()}
         self.recipes = {item.path: item for item in recipes}
         self.staged: list[Artifact] = []
         self.published: set[tuple[str, str]] = set()
@@ -83,7 +89,8 @@ class World:
 
     @property
     def catalog(self) -> Catalog:
-        return catalog(*self.recipes.values(), dimensions=self.dimensions)
+        platforms = ("linux-64", *self.further)
+        return make_catalog(self.recipes.values(), self.dimensions or columns(), platforms, self.further)
 
     def edit(self, changed: Recipe | BrokenRecipe) -> None:
         self.recipes[changed.path] = changed
@@ -93,7 +100,7 @@ class World:
         return derive(
             found,
             Evidence(
-                platform="linux-64",
+                machine="linux-64",
                 files={name: self.files.get(name, RecipeFiles({}, {})) for name in found.packages},
                 artifacts=tuple(self.staged),
                 published={TARGET: frozenset(self._listed())},
@@ -127,7 +134,7 @@ class World:
             taken = [item.build_number for item in self.staged if item.name == expected.output.name]
             number = max([expected.output.build_number - 1, *taken]) + 1
             made = Artifact(
-                subdir="linux-64",
+                subdir=self.catalog.packages[package].platform,
                 filename=f"{expected.output.name}-1.0-h{partition.replace('|', '')}_{number}.conda",
                 name=expected.output.name,
                 version="1.0",

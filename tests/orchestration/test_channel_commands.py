@@ -191,6 +191,33 @@ def test_old_builds_go_except_for_what_is_needed_and_their_names_are_not_used_ag
     assert run(forge, "channel", "verify", TARGET).exit_code == 0
 
 
+def test_what_a_package_of_another_target_depends_on_stays_and_what_is_not_known_is_not_removed(
+    small_forge: SmallForge,
+) -> None:
+    small_forge.configure(
+        channels=[], variants=[], publish=[{"file": "a", "only": ["low"]}, {"file": "b", "only": ["top"]}]
+    )
+    small_forge.package("low")
+    make_and_publish(small_forge, "low")
+    needed = small_forge.status("low").artifacts[0]
+    small_forge.package("top", run=(f"low ==1.0 {needed.build}",))
+    make_and_publish(small_forge, "top")
+    shutil.rmtree(small_forge.root / "pkgs" / "top")
+    build_again(small_forge, "low", "one", "two")
+    index = small_forge.root / "b" / "noarch" / "repodata.json"
+    content = index.read_bytes()
+    index.write_text("{")
+    done = run(small_forge, "channel", "prune", "--keep", "1", "file:a")
+    assert done.exit_code == 1
+    assert "file:a: is not pruned: whether others depend on its old builds is not known: " in done.stderr
+    index.write_bytes(content)
+    done = run(small_forge, "channel", "prune", "--keep", "1", "file:a")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert f"noarch/{needed.filename}: top-1.0-" in done.stdout
+    assert "in file:b depends on it" in done.stdout
+    assert done.stdout.splitlines()[-1] == "file:a: 1 gone, 2 stay"
+
+
 def test_what_waits_keeps_all_its_builds_for_one_of_them_may_be_current(forge: SmallForge) -> None:
     forge.package("top", host=("low",))
     make_and_publish(forge, "top")

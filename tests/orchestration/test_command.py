@@ -21,7 +21,19 @@ from orchestration.upstream import Upstream
 from wvforge_dagster.core.failure import SHORT
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
-KEYS = ["package", "partition", "state", "reason", "filename", "sha256", "channel"]
+KEYS = [
+    "package",
+    "partition",
+    "platform",
+    "state",
+    "reason",
+    "filename",
+    "sha256",
+    "channel",
+    "gpu",
+    "class",
+    "class_reason",
+]
 
 
 def run(forge: SmallForge, *words: str, named: bool = True) -> subprocess.CompletedProcess[str]:
@@ -62,11 +74,14 @@ def test_status_as_json_is_a_list_of_objects_in_the_documented_format(small_forg
     assert by_id["b", "3.12"] == {
         "package": "b",
         "partition": "3.12",
+        "platform": "linux-64",
         "state": "missing",
         "reason": "never built",
         "filename": None,
         "sha256": None,
         "channel": None,
+        "class": "light",
+        "class_reason": None,
     }
     assert by_id["c", None]["state"] == "failed"
     assert "pkgs/c/recipe/recipe.yaml" in by_id["c", None]["reason"]

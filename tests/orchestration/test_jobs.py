@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dagster as dg
+from dagster._core.definitions.utils import DISALLOWED_NAMES
 from small_forge import SmallForge
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.evidence import derive_statuses
-from wvforge_dagster.orchestration.keys import package_key
+from wvforge_dagster.orchestration.keys import package_key, upload_key
 
 IN_COLUMNS = """
 package: {name: mid, version: "1.0"}
@@ -53,3 +54,27 @@ def test_a_run_that_builds_nothing_claims_no_test_as_passed(small_forge: SmallFo
     assert second.success
     assert second.get_asset_check_evaluations() == []
     assert len(second.get_asset_materialization_events()) == 2, "its upload is confirmed all the same"
+
+
+def test_packages_named_like_words_of_python_and_dagster_are_built_like_others(small_forge: SmallForge) -> None:
+    for name in sorted(DISALLOWED_NAMES):
+        small_forge.package(name.lower())
+    small_forge.package("int", test="true")
+    small_forge.package("in", run=("int",), test="test -f $PREFIX/share/int.txt")
+    small_forge.package("a.b")
+    small_forge.package("a-b")
+    small_forge.package("both", host=("a.b", "a-b"))
+    small_forge.recipe("ünï cödé", "package: 5")
+    forge = small_forge.open()
+    repository = forge_definitions(forge).get_repository_def()
+    both = repository.asset_graph.get(package_key("both"))
+    assert both.parent_keys == {package_key("a.b"), package_key("a-b")}
+    keys = [key(name) for name in ("int", "in") for key in (package_key, upload_key)]
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = repository.get_implicit_job_def_for_assets(keys)
+        assert job is not None
+        result = job.execute_in_process(instance=instance, asset_selection=keys)
+        assert {event.asset_key for event in result.get_asset_materialization_events()} == set(keys)
+    states = {identity.package: status.state.value for identity, status in derive_statuses(forge).items()}
+    assert (states["int"], states["in"]) == ("published", "published")
+    assert "ünï cödé" in states

@@ -1,4 +1,4 @@
-"""What Dagster is told of runs that were killed."""
+"""What Dagster is told of runs that were killed, and of what it does not show."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 
 from wvforge_dagster.cli import app
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
+from wvforge_dagster.orchestration.keys import package_key
 from wvforge_dagster.orchestration.locks import run_lock
-from wvforge_dagster.orchestration.recording import end_dead_runs
+from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
 from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
 
 
@@ -76,3 +78,65 @@ def test_runs_of_killed_builds_are_ended_before_the_ui_is_served(
         found = instance.get_run_by_id(dead)
         assert found is not None
         assert found.status is dg.DagsterRunStatus.FAILURE
+
+
+@pytest.fixture
+def columns(small_forge: SmallForge) -> dict[VariantId, Status]:
+    """Package variants that are said to be published."""
+    small_forge.write("variants.yaml", "python: ['3.12.*', '3.13.*']\n")
+    small_forge.configure(channels=[])
+    for name in ("a", "b"):
+        small_forge.package(name, host=("python",))
+        small_forge.edit(name, "  noarch: generic\n", "")
+    catalog = small_forge.open().catalog
+    return {identity: Status(identity, State.PUBLISHED, "up to date") for identity in catalog.variants}
+
+
+def questions(
+    instance: dg.DagsterInstance, statuses: dict[VariantId, Status], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Record them, and return for which assets Dagster was asked for its partitions, and how often for records of assets."""
+    asked: list[str] = []
+    status_of, records_of = instance.get_status_by_partition, instance.get_asset_records
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            instance,
+            "get_status_by_partition",
+            lambda key, *rest: asked.append(key.to_user_string()) or status_of(key, *rest),
+        )
+        patch.setattr(
+            instance, "get_asset_records", lambda asset_keys: asked.append("records") or records_of(asset_keys)
+        )
+        record_up_to_date(instance, statuses.values())
+    return asked
+
+
+def test_nothing_is_asked_of_dagster_where_nothing_happened(
+    small_forge: SmallForge, columns: dict[VariantId, Status], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_quiet_instance(small_forge.open()) as instance:
+        assert record_up_to_date(instance, columns.values()) == 2 * len(columns)
+        assert set(questions(instance, columns, monkeypatch)) == {"records"}
+        assert questions(instance, columns, monkeypatch) == []
+
+
+def test_what_was_removed_from_dagster_is_told_to_it_again(
+    small_forge: SmallForge, columns: dict[VariantId, Status]
+) -> None:
+    with open_quiet_instance(small_forge.open()) as instance:
+        assert [record_up_to_date(instance, columns.values()) > 0 for _ in range(3)] == [True, False, False]
+        instance.wipe_assets([package_key("b")])
+        of_b = sum(1 for identity in columns if identity.package == "b")
+        assert [record_up_to_date(instance, columns.values()) for _ in range(2)] == [of_b, 0]
+
+
+def test_only_assets_to_which_something_happened_are_asked_for(
+    small_forge: SmallForge, columns: dict[VariantId, Status], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_quiet_instance(small_forge.open()) as instance:
+        for _ in range(2):
+            record_up_to_date(instance, columns.values())
+        partition = next(identity.partition for identity in columns if identity.package == "a")
+        instance.report_runless_asset_event(dg.AssetMaterialization(package_key("a"), partition=partition))
+        assert set(questions(instance, columns, monkeypatch)) == {"records", "a"}
+        assert questions(instance, columns, monkeypatch) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from core.values import TARGET, World, output, recipe
 
+from wvforge_dagster.core.classes import PackageClass
 from wvforge_dagster.core.recipe import BrokenRecipe
 from wvforge_dagster.orchestration.show import Row, counts, graph_lines, markdown, rows
 
@@ -17,18 +18,26 @@ def world() -> World:
     return made
 
 
+def light(package: str) -> PackageClass:
+    return PackageClass("light")
+
+
 def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None:
     statuses = list(world().statuses().values())
-    by_state = {row["state"]: row for row in rows(statuses)}
-    assert by_state["published"] == Row(
-        package="a",
-        partition=None,
-        state="published",
-        reason="up to date",
-        filename="a-1.0-h_0.conda",
-        sha256=statuses[0].artifacts[0].sha256,
-        channel=TARGET,
-    )
+    by_state = {row["state"]: row for row in rows(statuses, light)}
+    assert by_state["published"] == {
+        "package": "a",
+        "partition": None,
+        "platform": "linux-64",
+        "state": "published",
+        "reason": "up to date",
+        "filename": "a-1.0-h_0.conda",
+        "sha256": statuses[0].artifacts[0].sha256,
+        "channel": TARGET,
+        "gpu": None,
+        "class": "light",
+        "class_reason": None,
+    }
     staged, missing = by_state["staged"], by_state["missing"]
     assert (staged["partition"], staged["channel"]) == ("3.12", "staging")
     assert (missing["filename"], missing["sha256"], missing["channel"]) == (None, None, None)
@@ -38,13 +47,13 @@ def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None
 def test_several_outputs_are_joined_by_a_blank() -> None:
     made = World(recipe("m", output("lib"), output("tool")))
     made.build("m")
-    (row,) = rows(made.statuses().values())
+    (row,) = rows(made.statuses().values(), light)
     assert row["filename"] == "lib-1.0-h_0.conda tool-1.0-h_0.conda"
     assert len((row["sha256"] or "").split()) == 2
 
 
 def test_markdown_keeps_its_columns_whatever_the_reason_says() -> None:
-    lines = markdown(rows(world().statuses().values())).splitlines()
+    lines = markdown(rows(world().statuses().values(), light)).splitlines()
     assert len(lines) == 2 + 4
     assert all(line.replace("\\|", "").count("|") == 7 for line in lines)
 

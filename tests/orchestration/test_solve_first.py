@@ -206,3 +206,26 @@ def test_what_was_solved_is_not_solved_again_until_it_changes(small_forge: Small
     assert not needs_solving(small_forge.open(), small_forge.status("a"))
     small_forge.edit("a", "echo a >", "echo b >")
     assert needs_solving(small_forge.open(), small_forge.status("a"))
+
+
+def test_a_damaged_index_of_upstream_is_named_and_what_needs_nothing_is_built(small_forge: SmallForge) -> None:
+    index = small_forge.write("upstream/noarch/repodata.json", '{"packages": {')
+    small_forge.configure(channels=[{"file": "upstream"}], variants=[])
+    small_forge.package("a", host=("x",))
+    failure = why_not_made(small_forge, "a").failure
+    assert f"a channel cannot be read ({index}): failed to parse repodata.json" in failure.reason
+    assert small_forge.states() == {"a": "failed"}
+
+
+def test_a_damaged_package_of_upstream_is_named_among_those_of_its_environment(
+    small_forge: SmallForge, upstream: Upstream
+) -> None:
+    upstream.add("damaged")
+    (package,) = (upstream.folder / "channel/noarch").glob("damaged-*.conda")
+    package.write_bytes(b"garbage" * 100)
+    small_forge.configure(channels=[upstream.setting], variants=[])
+    small_forge.package("a", host=("damaged",))
+    failure = why_not_made(small_forge, "a").failure
+    assert failure.reason == (
+        "a package of its environments is damaged in its channel and cannot be read: one of damaged"
+    )

@@ -15,7 +15,8 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, publish
 from orchestration.payloads import payload
 from wvforge_dagster.core.state import Status
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration import evidence
+from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.recording import record_up_to_date
 
@@ -267,3 +268,19 @@ def test_two_clones_at_two_places_have_the_same_inputs(forge: SmallForge, tmp_pa
         assert first[name].want == second[name].want == mine[name].want != ""
     contents = {status["low"].artifacts[0].content for status in (first, second, mine)}
     assert len(contents) == 1, "and what was made at two places is the same"
+
+
+def test_the_status_of_one_is_the_same_without_the_rest_of_the_forge(
+    forge: SmallForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge.package("unrelated")
+    opened = forge.open()
+    every = derive_statuses(opened)
+    read: list[str] = []
+    files_of = evidence.recipe_files
+    monkeypatch.setattr(evidence, "recipe_files", lambda f, package: read.append(package.name) or files_of(f, package))
+    for identity in opened.catalog.variants:
+        read.clear()
+        some = derive_one(opened, identity)
+        assert some == {each: every[each] for each in opened.catalog.with_needs(identity)}
+        assert set(read) == {each.package for each in some}

@@ -32,8 +32,12 @@ PATCHED_FILES = {
 # The newest major version of GCC that each nvcc accepts as its host compiler.
 NEWEST_GCC = {"12.6": 13, "12.8": 14, "12.9": 14}
 
+# What the sources have at the commits that the recipes name: docs/root-forge.md.
+LICENSE_FILES = {"pytorch3d": ["LICENSE", "LICENSE-3RD-PARTY"]}
+
 every_recipe = pytest.mark.parametrize("name", EXPECTED_COUNTS)
 every_cuda_recipe = pytest.mark.parametrize("name", [n for n, count in EXPECTED_COUNTS.items() if count == 6])
+every_noarch_recipe = pytest.mark.parametrize("name", [n for n, count in EXPECTED_COUNTS.items() if count == 1])
 
 
 def recipe_dir(name: str) -> Path:
@@ -106,6 +110,34 @@ def test_a_column_is_compiled_with_a_gcc_that_its_nvcc_accepts(name: str) -> Non
         majors = [int(pin.group(1)) for pin in pins if pin]
         assert len(majors) == 2, f"both compilers pinned in {build}"
         assert max(majors) <= NEWEST_GCC[cuda]
+
+
+@every_cuda_recipe
+def test_a_compiled_package_names_the_c_library_that_it_runs_with(name: str) -> None:
+    for variant in render(name):
+        assert "sysroot_linux-64 2.17.*" in variant.recipe.to_dict()["requirements"]["build"]
+
+
+@every_noarch_recipe
+def test_a_noarch_package_is_built_and_tested_with_the_lowest_python_that_it_runs_with(name: str) -> None:
+    recipe = rendered(name)
+    lowest = str(recipe["context"].get("python_min", "3.10"))
+    assert recipe["requirements"]["host"][0] == f"python {lowest}.*"
+    assert recipe["requirements"]["run"][0] == f"python >={lowest}"
+    (test,) = recipe["tests"]
+    assert f"{lowest}.*" in (test["python"]["python_version"] if "python" in test else test["requirements"]["run"][0])
+
+
+@every_recipe
+def test_a_recipe_says_of_itself_what_conda_forge_asks_for(name: str) -> None:
+    recipe = rendered(name)
+    about = recipe["about"]
+    for key in ("homepage", "repository"):
+        assert about[key].startswith("https://github.com/")
+    assert about["summary"]
+    assert all(re.fullmatch(r"[A-Za-z0-9.-]+", word) for word in about["license"].split(" AND "))
+    assert about["license_file"] == LICENSE_FILES.get(name, ["LICENSE"])
+    assert recipe["extra"]["recipe-maintainers"]
 
 
 @every_recipe

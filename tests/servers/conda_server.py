@@ -35,6 +35,8 @@ class CondaServer(HttpServer):
         key: who does not show it may not upload, nor read from `private` channels.
         upload_faults, read_faults: taken one by one for the next uploads and reads; `always_upload`, `always_read` are for all.
         hidden_for_s: how long an uploaded package is missing in the index, in seconds.
+        read_headers: further headers of what is read.
+        told_length: what is said to be its length, which the end of the connection shows then.
     """
 
     read_path: ClassVar[str] = ""
@@ -50,6 +52,8 @@ class CondaServer(HttpServer):
         self.always_read: Fault | None = None
         self.hidden_for_s = 0.0
         self.redirect_reads_to: str | None = None
+        self.read_headers: tuple[tuple[str, str], ...] = ()
+        self.told_length: str | None = None
         for channel in channels:
             (folder / channel / "noarch").mkdir(parents=True)
             asyncio.run(index_fs(folder / channel))
@@ -197,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, content: bytes, fault: Fault) -> None:
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
-        headers = (("ETag", etag), ("Accept-Ranges", "bytes"))
+        headers = (("ETag", etag), ("Accept-Ranges", "bytes"), *self.owner.read_headers)
         if self.headers.get("if-none-match") == etag:
             send(self, 304, b"", Fault(headers=headers))
             return
@@ -209,7 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
             headers += (("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}"),)
             send(self, 206, content[start:stop], Fault(headers=headers, end=fault.end))
             return
-        send(self, 200, content, Fault(headers=headers, end=fault.end))
+        self.close_connection = self.owner.told_length is not None
+        send(self, 200, content, Fault(headers=headers, end=fault.end), size=self.owner.told_length)
 
     def _hang(self) -> None:
         self.owner.closing.wait(60)

@@ -17,6 +17,7 @@ import yaml
 
 from wvforge_dagster.core.artifact import RECORD_KEY
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(r"\$\{\{\s*(\w+)\s*\}\}")
 
 
@@ -37,6 +38,26 @@ class Amendment:
     string_suffix: str | None
     source_base: Path
     commits: tuple[str, ...] = ()
+
+
+def check_amendable(text: str) -> None:
+    """Whether a recipe that the engine takes can be amended as well.
+
+    Raises:
+        ValueError: with the line, if it is no plain YAML.
+    """
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        if "single document" in str(error.context):
+            raise ValueError("holds more than one YAML document; keep one, without '---' between") from None
+        mark = error.problem_mark or error.context_mark
+        place = f" (line {mark.line + 1})" if mark else ""
+        raise ValueError(f"is not plain YAML: {error.problem or error.context}{place}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"is not plain YAML: {str(error).splitlines()[0]}; take that out") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError("must be a mapping of keys and values")
 
 
 def amend(text: str, amendment: Amendment) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wvforge_dagster.build.process import ChildLimits, ChildResult
+from wvforge_dagster.build.words import plain_words
 from wvforge_dagster.core.failure import Failure, FailureClass
 
 
@@ -39,10 +40,17 @@ def failure_of(answer: Mapping[str, Any], result: ChildResult, limits: ChildLimi
             "(set LC_ALL=C.UTF-8, or pipe it through iconv), and so does a named pipe in $PREFIX"
         )
         return Failure(FailureClass.SCRIPT, reason)
+    if result.wrong_words:
+        return Failure(FailureClass.SCRIPT, f"{what} {result.wrong_words}")
     if result.was_ended:
         return Failure(FailureClass.INTERRUPTED, f"{what} was interrupted at {time.strftime('%H:%M:%S')}")
+    if result.exit_status == 0:
+        reason = f"{what}'s process gave no answer, or something else spoke in its name"
+        return Failure(FailureClass.OTHER, reason, details=result.stderr)
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
-    return Failure(FailureClass.OTHER, f"{what}'s process died: {last[0][:300]}", details=result.stderr)
+    said = plain_words(RuntimeError(last[0]))
+    details = "\n".join(line for line in result.stderr.splitlines() if not re.match(r"\s|Traceback ", line))
+    return Failure(FailureClass.OTHER, f"{what}'s process died: {said[:300]}", details=details)
 
 
 def _from_answer(answer: Mapping[str, Any]) -> Failure:

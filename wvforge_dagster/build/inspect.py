@@ -126,9 +126,13 @@ def rendered_recipe(content: bytes | None, where: str) -> dict[str, Any]:
 
 
 def environments_of(rendered: Mapping[str, Any]) -> Environments:
-    """The build and host environments in an engine's account of a build."""
-    dependencies = rendered.get("finalized_dependencies") or {}
-    sections = {section: dependencies.get(section) or {} for section in ("build", "host")}
+    """The build and host environments in an engine's account of a build, and those of the staging output that it inherits."""
+    sections = {
+        prefix + section: (rendered.get(key) or {}).get(section) or {}
+        for prefix, key in (("", "finalized_dependencies"), ("staging ", "finalized_cache_dependencies"))
+        for section in ("build", "host")
+    }
+    sections = {name: found for name, found in sections.items() if found or not name.startswith("staging ")}
     specs = {name: tuple(_spec(item) for item in found.get("specs") or []) for name, found in sections.items()}
     return Environments(
         {name: tuple(_resolved(item) for item in found.get("resolved") or []) for name, found in sections.items()},
@@ -142,8 +146,9 @@ def _spec(item: Mapping[str, Any]) -> str:
 
 
 def commits_of(rendered: Mapping[str, Any]) -> tuple[str, ...]:
-    """The commits that the git sources of a build were, in order."""
-    return tuple(str(source["rev"]) for source in rendered.get("finalized_sources") or [] if "git" in source)
+    """The commits that the git sources of a build were, in order: its own, then those of the staging output it inherits."""
+    keys = ("finalized_sources", "finalized_cache_sources")
+    return tuple(str(source["rev"]) for key in keys for source in rendered.get(key) or [] if "git" in source)
 
 
 def _resolved(item: Mapping[str, Any]) -> Resolved:

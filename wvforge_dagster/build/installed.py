@@ -1,15 +1,18 @@
 """The files of the packages that a build or a test was given, read from the engine's package cache, where it unpacked them.
 
 The cache holds each package of the host environment, as that was solved, and of the environments of the tests, which are
-what the run requirements were solved to.
+what the run requirements were solved to. Scripts can write to it: what is there may be anything, and may be wrong.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import posixpath
+import stat
 from collections import deque
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,9 @@ import rattler
 from wvforge_dagster.core.libraries import Libraries
 from wvforge_dagster.core.package_facts import PackageFacts
 from wvforge_dagster.core.pins import parts_of_spec
+
+MOST_BYTES = 64 << 20
+"""Of one of the files read here: a package of 300,000 files lists them in it."""
 
 
 def accepts(spec: str, version: str) -> bool:
@@ -37,11 +43,13 @@ class _Installed:
     version: str
 
     def depends(self) -> list[str]:
-        return [str(spec) for spec in _read(self.folder / "info" / "index.json").get("depends") or ()]
+        return [
+            spec for spec in _list_in(self.folder, "index.json", "depends") if isinstance(spec, str) and spec.strip()
+        ]
 
     def libraries(self) -> set[str]:
-        entries = _read(self.folder / "info" / "paths.json").get("paths") or ()
-        names = (posixpath.basename(entry["_path"]) for entry in entries)
+        entries = _list_in(self.folder, "paths.json", "paths")
+        names = (posixpath.basename(str(entry.get("_path"))) for entry in entries if isinstance(entry, dict))
         return {name for name in names if name.endswith(".so") or ".so." in name}
 
 
@@ -92,13 +100,41 @@ def _find(there: dict[str, list[tuple[str, str, Path]]], name: str, spec: str, b
     fitting: Iterable[tuple[str, str, Path]] = (
         item for item in there.get(name, ()) if build in (None, item[1]) and accepts(spec, item[0])
     )
-    newest = max(fitting, key=lambda item: (rattler.Version(item[0]), item[2].stat().st_mtime), default=None)
+    newest = max(fitting, key=lambda item: (rattler.Version(item[0]), _changed(item[2])), default=None)
     return _Installed(newest[2], newest[0]) if newest else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _changed(folder: Path) -> float:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return folder.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _list_in(package: Path, name: str, key: str) -> list[Any]:
+    """The list under a key of a package's ``info/NAME``; nothing, where there is none."""
+    try:
+        found = json.loads(_read(package, name))
+    except (OSError, ValueError, RecursionError):
+        return []
+    values = found.get(key) if isinstance(found, dict) else None
+    return values if isinstance(values, list) else []
+
+
+def _read(package: Path, name: str) -> bytes:
+    """A package's ``info/NAME``, without following a link or waiting for a named pipe that was put in the place of any of it.
+
+    Raises:
+        OSError: if it is no regular file, or holds too much.
+    """
+    with ExitStack() as opened:
+        place: int | None = None
+        for step in (package.parent, package.name, "info"):
+            place = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            opened.callback(os.close, place)
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+        stream = opened.enter_context(os.fdopen(file, "rb"))
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+            raise OSError(f"{package / 'info' / name} is no regular file of less than {MOST_BYTES} bytes")
+        return stream.read(MOST_BYTES)

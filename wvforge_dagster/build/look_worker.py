@@ -5,17 +5,15 @@ The request names the ``package``. Event: ``looked`` with a `PackageFacts` in JS
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import EventStream, begin
 from wvforge_dagster.build.package_stream import read_through
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    look(Path(request["package"]), EventStream())
+    request, events = begin()
+    look(Path(request["package"]), events)
 
 
 def look(package: Path, events: EventStream) -> bool:

@@ -87,13 +87,16 @@ def materials_of(artifact: Artifact, about: Mapping[str, Any], rendered: Mapping
     """
     parts = artifact.record.parts if artifact.record else {}
     recorded = parts.get("sources") or {}
-    sources = (parts.get("recipe") or {}).get("source") or []
+    recipe = parts.get("recipe") or {}
+    sources = [
+        source for held in (recipe, *(recipe.get("staging_caches") or ())) for source in held.get("source") or ()
+    ]
     return Materials(
         artifact,
         str(about.get("license") or ""),
         tuple(found for source in sources for found in _source(source, recorded)),
         tuple(Material("file", name, None, _digests(value)) for name, value in (parts.get("files") or {}).items()),
-        _environments(rendered.get("finalized_dependencies") or {}),
+        _environments(rendered),
     )
 
 
@@ -121,14 +124,17 @@ def _digests(value: str) -> dict[str, str]:
     return {"sha256": content} if SHA256.fullmatch(content) else {TREE: value}
 
 
-def _environments(dependencies: Mapping[str, Any]) -> tuple[EnvironmentPackage, ...]:
+def _environments(rendered: Mapping[str, Any]) -> tuple[EnvironmentPackage, ...]:
+    """The packages of its environments, and of those of the staging output that it inherits."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     sections: dict[tuple[str, ...], list[str]] = {}
+    accounts = [rendered.get(key) or {} for key in ("finalized_dependencies", "finalized_cache_dependencies")]
     for section in ("build", "host"):
-        for item in (dependencies.get(section) or {}).get("resolved") or []:
+        for item in (item for account in accounts for item in (account.get(section) or {}).get("resolved") or []):
             key = tuple(str(item.get(name) or "") for name in ("name", "version", "build", "subdir", "sha256"))
             found[key] = item
-            sections.setdefault(key, []).append(section)
+            if section not in sections.setdefault(key, []):
+                sections[key].append(section)
     return tuple(_package(found[key], sections[key]) for key in sorted(found))
 
 

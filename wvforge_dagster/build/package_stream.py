@@ -18,6 +18,8 @@ from typing import IO, Any
 import yaml
 from conda_package_streaming.package_streaming import CondaComponent, stream_conda_component
 
+from wvforge_dagster.build.device_code import read_device_code
+from wvforge_dagster.core.device_code import DeviceCode
 from wvforge_dagster.core.package_facts import (
     BUILD_PREFIX,
     HOST_PREFIX,
@@ -36,6 +38,7 @@ MOST_INFO = 256 << 20
 _PLACEHOLDER = "/host_env_placehold"
 _INFO = ("info/index.json", "info/about.json", "info/paths.json", "info/recipe/rendered_recipe.yaml")
 _ELF = b"\x7fELF"
+_DEVICE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 
 
 def read_through(path: Path) -> PackageFacts:
@@ -51,20 +54,24 @@ def read_through(path: Path) -> PackageFacts:
     patterns = _patterns(account, listed.values())
     files: list[PackedFile] = []
     linked: dict[str, Linked] = {}
+    device_code: dict[str, DeviceCode] = {}
     differences: dict[str, str] = {}
     for archive, member in stream_conda_component(str(path), component=CondaComponent.pkg):
         if member.isdir():
             continue
-        file, sha256, elf = _read_member(archive, member, patterns)
+        file, sha256, elf, code = _read_member(archive, member, patterns)
         files.append(file)
         if elf is not None:
             linked[file.path] = elf
+        if code is not None and code != DeviceCode():
+            device_code[file.path] = code
         if difference := _difference(file, sha256, member.size, listed.pop(file.path, None)):
             differences[file.path] = difference
     differences |= {
         name: "is listed in info/paths.json, and is not there" for name in listed if not _is_folder(listed[name])
     }
-    host = ((account.get("finalized_dependencies") or {}).get("host") or {}).get("resolved") or []
+    accounts = (account.get(key) or {} for key in ("finalized_dependencies", "finalized_cache_dependencies"))
+    host = [item for found in accounts for item in (found.get("host") or {}).get("resolved") or []]
     return PackageFacts(
         name=str(index["name"]),
         noarch=bool(index.get("noarch")),
@@ -77,6 +84,7 @@ def read_through(path: Path) -> PackageFacts:
         rewritten=frozenset(e["_path"] for e in listing.get("paths", []) if e.get("prefix_placeholder")),
         differences=differences,
         linked=linked,
+        device_code=device_code,
     )
 
 
@@ -112,16 +120,17 @@ def _patterns(account: Mapping[str, Any], listed: Any) -> dict[str, tuple[bytes,
 
 def _read_member(
     archive: tarfile.TarFile, member: tarfile.TarInfo, patterns: Mapping[str, tuple[bytes, ...]]
-) -> tuple[PackedFile, str, Linked | None]:
-    """One entry of the payload, its sha256, and what it says to the loader if it is a program or a library."""
+) -> tuple[PackedFile, str, Linked | None, DeviceCode | None]:
+    """One entry of the payload, its sha256, and if it is a program or a library what it says to the loader, and its code for
+    GPUs."""
     path = member.name.removeprefix("./")
     if member.issym():
         target = member.linkname
         left = tuple(what for what, texts in patterns.items() if any(text in target.encode() for text in texts))
-        return PackedFile(path, "link", target, paths_left=left), "", None
+        return PackedFile(path, "link", target, paths_left=left), "", None, None
     stream = archive.extractfile(member) if member.isfile() else None
     if stream is None:
-        return PackedFile(path, "other", member.linkname), "", None
+        return PackedFile(path, "other", member.linkname), "", None, None
     digest = hashlib.sha256()
     left_here: set[str] = set()
     is_text, is_elf = True, False
@@ -138,8 +147,9 @@ def _read_member(
             left_here |= {what for what, texts in patterns.items() if any(text in seen for text in texts)}
             tail = seen[-overlap:] if overlap else b""
         linked = _read_elf(copy) if is_elf else None
+        code = read_device_code(copy) if is_elf and _has_device_code(copy) else None
     left = tuple(what for what in patterns if what in left_here)
-    return PackedFile(path, "file", "", is_text, left), digest.hexdigest(), linked
+    return PackedFile(path, "file", "", is_text, left), digest.hexdigest(), linked, code
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -165,6 +175,16 @@ def _read_elf(stream: IO[bytes]) -> Linked:
     except Exception as error:  # pyelftools raises what it stumbles over
         return Linked(tuple(needed), tuple(search), f"{type(error).__name__}: {error}"[:200])
     return Linked(tuple(needed), tuple(search))
+
+
+def _has_device_code(stream: IO[bytes]) -> bool:
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        stream.seek(0)
+        return any(ELFFile(stream).get_section_by_name(name) is not None for name in _DEVICE_SECTIONS)
+    except Exception:  # pyelftools raises what it stumbles over, and _read_elf says it
+        return False
 
 
 def _difference(file: PackedFile, sha256: str, size: int, listed: Mapping[str, Any] | None) -> str:

@@ -1,17 +1,16 @@
-"""Child processes that end with their reason (see `supervisor`) and speak in lines of JSON.
+"""Child processes that end with their reason (see `supervisor`) and answer in `events`.
 
-The child's standard output carries one JSON object a line: ``{"event": ..., ...}``. Its standard error is kept and shown
-only when it dies without an answer.
+The child's standard output carries the events. The end of its standard error is kept, and shown only when it dies without an
+answer. Both may be written to by scripts, without an end.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +18,24 @@ from pathlib import Path
 from typing import IO, Any
 
 from wvforge_dagster.build import supervisor
+from wvforge_dagster.build.events import EventReader, write_request
 from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.settings import child_environment
 
 STOP_SECONDS = 8.0
 """How long a child may take to end with everything below it, before its supervisor is killed too."""
+
+MOST_IN_A_LINE = 64 << 20
+"""Bytes of one event: the longest is the list of a package's files."""
+
+MOST_SAID = 1 << 30
+"""Bytes of all events: most are lines of the log, which is kept."""
+
+MOST_NOISE = 64 << 10
+"""Bytes of what comes out of the child's pipe and is no event of it."""
+
+_LAST_WORDS = 4000
+_JOIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,14 +59,16 @@ class ChildLimits:
 
 @dataclass(frozen=True)
 class ChildResult:
-    """How a child ended. `stderr` holds its last 4,000 characters.
+    """How a child ended. `stderr` holds its last 4,000 characters; `memory` is the most that it held, with everything below it;
+    `wrong_words`: what was wrong with what it said, where it was ended for that, as a predicate.
 
-    What it said counts only if its exit status is 0: a script may speak in the name of the process that runs it, but not
-    without ending it, or being contradicted.
+    What it said counts only if its exit status is 0.
     """
 
     exit_status: int
     stderr: str
+    memory: int = 0
+    wrong_words: str = ""
 
     @property
     def timed_out(self) -> bool:
@@ -74,7 +88,8 @@ class ChildResult:
 
     @property
     def was_ended(self) -> bool:
-        return self.exit_status in (supervisor.ENDED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
+        ends = (supervisor.ENDED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
+        return self.exit_status in ends and not self.wrong_words
 
 
 def run_child(
@@ -101,42 +116,80 @@ def run_child(
     for name in ("home", "tmp"):
         (folder / name).mkdir()
     request_path = folder / "request.json"
-    with request_path.open("x", encoding="utf-8") as stream:
-        json.dump(request, stream)
+    # Without a sandbox a script finds enough else, and the supervisor could not look into a closed process (`Watch`).
+    reader = write_request(request_path, request, closed=sandbox is not None)
     numbers = [str(limits.seconds), str(limits.memory), str(limits.stuck_seconds), str(limits.disk)]
+    told, tells = os.pipe()
+    # Who was killed says nothing, and a child of it may hold the other end open.
+    os.set_blocking(told, False)
     command = sandbox.command(folder) if sandbox is not None else []
-    command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, "--"]
+    command += [sys.executable, "-I", "-S", supervisor.__file__, *numbers, str(tells), "--"]
     command += [sys.executable, "-P", "-m", module, str(request_path)]
     cores = {"CPU_COUNT": str(limits.cores)} if limits.cores else {}
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=folder,
-            env=child_environment(folder / "home", folder / "tmp") | cores | dict(environment or {}),
-            start_new_session=True,
-        )
+    with os.fdopen(told, "rb", buffering=0) as measured:
         try:
-            assert child.stdout is not None
-            _read_events(child.stdout, on_event)
-            child.wait()
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=child_environment(folder / "home", folder / "tmp") | cores | dict(environment or {}),
+                start_new_session=True,
+                pass_fds=[tells],
+            )
+        finally:
+            os.close(tells)
+        assert child.stdout is not None
+        assert child.stderr is not None
+        last_words = _LastWords(child.stderr)
+        try:
+            last_words.start()
+            wrong_words = _read_events(child.stdout, reader, on_event)
+            if not wrong_words:
+                child.wait()
         finally:
             _stop(child)
-        errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4000))
-        return ChildResult(child.returncode, errors.read().decode("utf-8", "replace"))
+            last_words.join(_JOIN_SECONDS)
+        memory = measured.read(32) or b""
+        held = int(memory) if memory.isdigit() else 0
+        return ChildResult(child.returncode, last_words.text(), held, wrong_words)
 
 
-def _read_events(stream: IO[bytes], on_event: Callable[[dict[str, Any]], None]) -> None:
-    for line in stream:
-        # A script may write to the same terminal through inherited descriptors; only whole events count.
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
+def _read_events(stream: IO[bytes], reader: EventReader, on_event: Callable[[dict[str, Any]], None]) -> str:
+    """Pass the child's events on until it closes its end, or until something is wrong with them, which is returned."""
+    said = noise = 0
+    while line := stream.readline(MOST_IN_A_LINE):
+        said += len(line)
+        if len(line) == MOST_IN_A_LINE:
+            return f"said more than {MOST_IN_A_LINE >> 20} MiB in one line; make it shorter"
+        if said > MOST_SAID:
+            return f"said more than {MOST_SAID >> 20:,} MiB; send its output to a file"
+        event = reader.read(line)
+        if event is not None:
             on_event(event)
+            continue
+        noise += len(line)
+        if noise > MOST_NOISE:
+            return "was ended: something else spoke in its name"
+    return ""
+
+
+class _LastWords(threading.Thread):
+    """Reads a stream to its end, and keeps the last of it. Should the stream never end, the thread ends with the process."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._kept = b""
+
+    def run(self) -> None:
+        with self._stream:
+            while chunk := os.read(self._stream.fileno(), 1 << 16):
+                self._kept = (self._kept + chunk)[-4 * _LAST_WORDS :]
+
+    def text(self) -> str:
+        return self._kept.decode("utf-8", "replace")[-_LAST_WORDS:]
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -6,19 +6,14 @@ The request holds ``project``, ``version`` (or none) and ``indexes`` (addresses 
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-
 from rattler_build.recipe_generation import generate_pypi_recipe_string_py  # type: ignore[attr-defined]
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.words import plain_words
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     fault = "failed"
     for mapped in (True, False):
         try:

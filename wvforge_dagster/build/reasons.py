@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections import deque
 from itertools import pairwise
@@ -14,11 +15,16 @@ from wvforge_dagster.build.words import is_unreachable, plain_words, solver_word
 from wvforge_dagster.core.failure import FailureClass
 
 LAST_LINES = 30
+SCARCE = 16 << 20
+"""Bytes on a disk that counts as full when a file cannot be written to it."""
 _ERROR = re.compile(r"\b\w*(error|exception|fatal)\b\s*:|\bcommand not found|No such file", re.IGNORECASE)
 _EPILOGUE = re.compile(r"^(Script failed with status|Script execution failed|PyRattlerBuildError|.*failed to run test)")
+_SOLVED = re.compile(r"^│ (\S+) +┆ [\d]")
 SCRIPT_SPAN = "Running build script"
 _OWN_SCRIPT = "$SRC_DIR/conda_build_script.py"
 """The file into which the engine writes the imports of a test, or a script in another language than the shell's."""
+
+_UNREADABLE = "is no plain file, or hidden from builds because it holds credentials; move it out of the source's folder"
 
 _REMEDIES = (
     (r"No module named ", "the package lacks it, or requirements.run does"),
@@ -87,8 +93,11 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
     text = plain_words(error)
     if log.span.startswith("Fetching source"):
         if re.search(r"\bpatch", text, re.IGNORECASE):
-            return _failed(FailureClass.SCRIPT, f"a patch does not apply: {text}", log.lines)
-        return _failed(FailureClass.FETCH, f"source{_source(log)}: {text}", log.lines)
+            return _failed(FailureClass.SCRIPT, _patch_reason(text, log), log.lines)
+        if no_file := re.search(r'Path "(.+?)" is not a file', text):
+            # What the sandbox hides is a device there. Not a fault that passes.
+            return _failed(FailureClass.SCRIPT, f"source{_source(log)}: {no_file[1]} {_UNREADABLE}", log.lines)
+        return _failed(FailureClass.FETCH, f"source{_source(log)}: {text}{_source_remedy(text)}", log.lines)
     if re.search(r"resolve dependencies|solve", text, re.IGNORECASE):
         failure_class, words = _solver_words(log)
         said = words if failure_class is FailureClass.FETCH else f"cannot be solved: {words}"
@@ -98,7 +107,41 @@ def why_build_failed(error: Exception, log: EngineLog) -> dict[str, Any]:
     if "package content tests" in text:
         # The engine runs these before it writes the package, whatever it is told of tests.
         return _failed(FailureClass.TEST, f"test package_contents failed: {_lacking(text)}", log.lines)
+    if text.startswith("Could not open or create, or write to file") and _is_disk_full(Path()):
+        text = "No space left on device"  # which the engine does not say
+    if text == "No license files were copied":
+        words = "about.license_file: no such file, neither beside the recipe nor in the source; mend the name"
+        return _failed(FailureClass.SCRIPT, words, log.lines)
+    if text == "Could not collect run exports":
+        among = ", ".join(found.group(1) for line in log.lines if (found := _SOLVED.match(line)))
+        words = (
+            f"a package of its environments is damaged in its channel and cannot be read{among and f': one of {among}'}"
+        )
+        return _failed(FailureClass.FETCH, words, log.lines)
     return _failed(FailureClass.OTHER, text, log.lines)
+
+
+def _is_disk_full(folder: Path) -> bool:
+    """Whether less is free than what was to be packed takes. The engine has removed its unfinished package by now."""
+    sizes = (path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return shutil.disk_usage(folder).free < max(sum(sizes), SCARCE)
+
+
+def _patch_reason(text: str, log: EngineLog) -> str:
+    """Which patch does not apply, and why."""
+    missing = re.search(r"Patch file not found: (\S+)", text)
+    if missing:
+        return f"source.patches: {Path(missing.group(1)).name}: no such file in the recipe's folder; mend the name"
+    tried = [found.group(1) for line in log.lines if (found := re.match(r"Applying patch: (\S+)", line))]
+    name = f" {Path(tried[-1]).name}" if tried else ""
+    words = text.removeprefix("Patch application error: ").removeprefix("error applying ")
+    return f"patch{name} does not apply: {words.replace(' Hunk content:', ':')}"
+
+
+def _source_remedy(text: str) -> str:
+    if "checksum validation failed" in text:
+        return "; if that is the source that is meant, write its hash into the recipe"
+    return "; check its address and the network" if "Failed to download" in text else ""
 
 
 def _source(log: EngineLog) -> str:
@@ -139,7 +182,8 @@ def _with_what_helps(reason: str) -> str:
 
 
 def _script_reason(log: EngineLog) -> str:
-    return f"build script failed{_where(list(log.script))}"
+    where = _where(list(log.script))
+    return f"build script failed{where or ' before it said anything; check that the file of build.script is there'}"
 
 
 def _where(lines: list[str]) -> str:
@@ -187,7 +231,7 @@ def _solver_words(log: EngineLog) -> tuple[FailureClass, str]:
             )
         )
     except Exception as error:
-        return FailureClass.FETCH if is_unreachable(error) else FailureClass.SOLVE, solver_words(error)
+        return FailureClass.FETCH if is_unreachable(error) else FailureClass.SOLVE, solver_words(error, log.channels)
     said = next((line.strip() for line in reversed(log.lines) if line.strip()), "see the log")
     specs = ", ".join(log.specs)
     return FailureClass.SOLVE, f"no environment satisfies {specs}" if specs else said

@@ -11,16 +11,20 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import math
 import re
 import signal
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.limits import SECONDS_PER_RECIPE
+from wvforge_dagster.build.limits import FEWER_VARIANTS, MOST_VARIANTS, SECONDS_PER_RECIPE
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
+from wvforge_dagster.build.recipe_places import RecipePlaces, find_recipes
 from wvforge_dagster.build.variant_files import check_variant_file, own_variant_files
 from wvforge_dagster.core.columns import DIMENSION_OF_KEY, Dimensions, forge_dimensions
 from wvforge_dagster.core.digest import digest
@@ -28,16 +32,24 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import Forge
 from wvforge_dagster.core.recipe import SECTIONS, About, BrokenRecipe, Output, Recipe, Requirement, name_from_path
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 4
 MOST_RECIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class RenderedForge:
-    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns."""
+    """Every recipe of a forge, rendered or broken, in order of their paths, and the columns.
+
+    Attributes:
+        recipes: as rendered for the first platform of the forge.
+        further: as rendered for each of the others.
+        warnings: folders that have no recipe where one is looked for.
+    """
 
     recipes: tuple[Recipe | BrokenRecipe, ...]
     dimensions: Dimensions
+    further: Mapping[str, tuple[Recipe | BrokenRecipe, ...]] = field(default_factory=dict, hash=False)
+    warnings: tuple[ForgeError, ...] = ()
 
 
 def render_forge(root: Path, forge: Forge) -> RenderedForge:
@@ -46,19 +58,37 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
     Raises:
         ForgeError: for a fault of a variant file. A fault of a recipe is a `BrokenRecipe` in the result.
     """
+    places = find_recipes(root, forge.recipes)
+    recipes, values = _render_for(root, forge, forge.platform, places)
+    further = {platform: _render_for(root, forge, platform, places)[0] for platform in forge.platforms[1:]}
+    everything = (*recipes, *(recipe for found in further.values() for recipe in found))
+    warnings = tuple(
+        ForgeError(
+            f"has no recipe ({' or '.join(forge.recipes)})", where=folder, remedy="write one, or remove the folder"
+        )
+        for folder in places.without
+    )
+    return RenderedForge(recipes, _dimensions(values, everything), further, warnings)
+
+
+def _render_for(
+    root: Path, forge: Forge, platform: str, places: RecipePlaces
+) -> tuple[tuple[Recipe | BrokenRecipe, ...], Mapping[str, list[str]]]:
+    """All recipes as they are for one platform, and the values of the variant keys."""
     cache = root / forge.output / "cache" / "rendered"
     base = digest(
         {
             "format": CACHE_FORMAT,
             "engine": importlib.metadata.version("py-rattler-build"),
             "variants": [check_variant_file(root, entry) for entry in forge.variants],
-            "platform": forge.platform,
+            "platform": platform,
+            "architectures": forge.architectures.to_json(),
         }
     )
-    found: dict[str, Recipe | BrokenRecipe] = {}
+    found: dict[str, Recipe | BrokenRecipe] = {broken.path: broken for broken in places.broken}
     keys: dict[str, str] = {}
     digests: dict[str, str] = {}
-    for path in find_recipes(root, forge.recipes):
+    for path in places.paths:
         content = _read_recipe(root / path)
         if isinstance(content, str):
             found[path] = _recipe(path, {"event": "broken", "reason": content}, "")
@@ -76,12 +106,12 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
         request = {
             "root": str(root),
             "variants": [str(root / entry.file) for entry in forge.variants],
-            "platform": forge.platform,
+            "platform": platform,
+            "architectures": forge.architectures.to_json(),
         }
         for event in _render_all(request, missing):
             if event["event"] == "bad_variants":
-                names = ", ".join(entry.file for entry in forge.variants)
-                raise ForgeError(event["reason"], where=str(root / forge.variants[-1].file), remedy=f"mend {names}")
+                raise ForgeError(event["reason"], where=event["file"])
             if event["event"] == "variants":
                 values = event
                 _keep(cache / f"variants-{base}.json", event)
@@ -90,8 +120,7 @@ def render_forge(root: Path, forge: Forge) -> RenderedForge:
                 found[path] = _recipe(path, event, digests[path])
                 if not event.get("passing"):
                     _keep(cache / f"{keys[path]}.json", event)
-    recipes = tuple(found[path] for path in sorted(found))
-    return RenderedForge(recipes, _dimensions(values["values"] if values else {}, recipes))
+    return tuple(found[path] for path in sorted(found)), values["values"] if values else {}
 
 
 def _dimensions(values: Mapping[str, list[str]], recipes: Iterable[Recipe | BrokenRecipe]) -> Dimensions:
@@ -114,26 +143,6 @@ def _from_cache(cache: Path, path: str, key: str, sha256: str) -> Recipe | Broke
     return _recipe(path, answer, sha256) if answer is not None else None
 
 
-def find_recipes(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Paths of the recipe files that match, relative to `root`, in order, each once."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise ForgeError(
-                f"recipes: {pattern!r} leaves the forge",
-                where=str(root / "forge.yaml"),
-                remedy="use a pattern below it",
-            )
-        try:
-            matched = sorted(root.glob(pattern))
-        except (ValueError, IndexError, NotImplementedError) as error:
-            raise ForgeError(f"recipes: {pattern!r} is no pattern: {error}", where=str(root / "forge.yaml")) from None
-        for path in matched:
-            if path.name.endswith((".yaml", ".yml")):
-                found[path.relative_to(root).as_posix()] = None
-    return tuple(sorted(found))
-
-
 def _read_recipe(path: Path) -> bytes | str:
     """The recipe file, or why it cannot be read."""
     try:
@@ -141,9 +150,10 @@ def _read_recipe(path: Path) -> bytes | str:
             return "is not a file"
         if path.stat().st_size > MOST_RECIPE_BYTES:
             return f"holds {path.stat().st_size:,} bytes; a recipe has {MOST_RECIPE_BYTES:,} at the most"
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}; give yourself the right to read it"
+    return "begins with a byte order mark; save it as UTF-8 without one" if content.startswith(BOM_UTF8) else content
 
 
 def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict[str, Any]]:
@@ -168,7 +178,8 @@ def _render_all(request: Mapping[str, Any], recipes: list[str]) -> Iterator[dict
         if last["event"] == "start":
             # How long it takes depends on the machine as well: it is tried again by the next command.
             slow = result.exit_status == 128 + signal.SIGALRM
-            yield {"event": "broken", "path": last["path"], "reason": _why(result), "passing": slow}
+            reason = f"{_why(result)}{_most_variants(last['widest'])}"
+            yield {"event": "broken", "path": last["path"], "reason": reason, "passing": slow}
         done = {event["path"] for event in collected if "path" in event}
         remaining = [path for path in remaining if path not in done]
         if not remaining:
@@ -186,10 +197,20 @@ def _why(result: ChildResult) -> str:
     """Why a child died over a recipe."""
     if result.exit_status == 128 + signal.SIGALRM:
         return f"rendering it takes longer than {SECONDS_PER_RECIPE} seconds"
+    if result.wrong_words:
+        return f"rendering it {result.wrong_words}"
     if "memory" in result.stderr.lower() or "alloc" in result.stderr.lower():
         return "rendering it takes too much memory"
     last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.exit_status}"]
     return f"the engine died over it: {last[0]}"
+
+
+def _most_variants(widest: Mapping[str, int]) -> str:
+    """What to do about a recipe that rendering does not come to an end with, if it may be for its many variants."""
+    count = math.prod(widest.values())
+    if count <= MOST_VARIANTS:
+        return "; make it simpler"
+    return f"; {', '.join(widest)} have {count:,} combinations: {FEWER_VARIANTS}"
 
 
 def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | BrokenRecipe:
@@ -197,13 +218,19 @@ def _recipe(path: str, answer: Mapping[str, Any], sha256: str) -> Recipe | Broke
     if answer["event"] == "broken":
         return BrokenRecipe(path, name_from_path(path), f"{path}: {answer['reason']}")
     about = {key: str(value or "").strip() for key, value in answer["about"].items()}
-    return Recipe(
+    recipe = Recipe(
         path=path,
         name=answer["name"],
         about=About(**about, maintainers=tuple(answer["maintainers"])),
         outputs=tuple(_output(item) for item in answer["outputs"]),
         sha256=sha256,
     )
+    try:
+        for output in recipe.outputs:
+            output.gpu_tests  # noqa: B018 (raises)
+    except ValueError as error:
+        return BrokenRecipe(path, recipe.name, f"{path}: {error}")
+    return recipe
 
 
 def _output(item: Mapping[str, Any]) -> Output:
@@ -216,6 +243,9 @@ def _output(item: Mapping[str, Any]) -> Output:
         for entries in test["requirements"].values()
         for entry in entries
     ]
+    for cache in rendered.get("staging_caches") or []:
+        for name, entries in (cache.get("requirements") or {}).items():
+            sections.setdefault(f"staging {name}", []).extend(entries if isinstance(entries, list) else ())
     return Output(
         name=item["name"],
         version=item["version"],
@@ -235,8 +265,13 @@ def _requirement(entry: Any) -> Requirement:
         kind, value = next(iter(entry.items()))
         name = value.get("name", "") if isinstance(value, Mapping) else str(value)
         return Requirement(str(name), f"{kind}({name})")
-    name = re.split(r"[\s=<>!~\[;]", str(entry).split("::")[-1].strip(), maxsplit=1)[0]
-    return Requirement(name.lower(), str(entry))
+    return _match_spec(str(entry))
+
+
+@lru_cache(maxsize=4096)
+def _match_spec(spec: str) -> Requirement:
+    name = re.split(r"[\s=<>!~\[;]", spec.rsplit("::", maxsplit=1)[-1].strip(), maxsplit=1)[0]
+    return Requirement(name.lower(), spec)
 
 
 def _cached(path: Path) -> dict[str, Any] | None:

@@ -43,6 +43,7 @@ class Sandbox:
         writable: folders that it may write to, beside its own.
         hidden: files and folders that it must not see, though something above them is readable. What is readable or writable
             below them stays so.
+        closed: those of the hidden ones that a recipe must not open by naming them, or what is in them, as its source.
         home: the user's, which is an empty folder.
     """
 
@@ -50,7 +51,14 @@ class Sandbox:
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+    closed: tuple[Path, ...] = ()
     home: Path | None = None
+
+    def keeps(self, path: Path) -> bool:
+        """Whether a file or folder is one of those that no recipe may open, or lies in one; or has the whole home in it."""
+        place = _real(path)
+        above_home = self.home is not None and _above(_real(self.home) / "x", [place])
+        return above_home or _above(place / "x", map(_real, self.closed))
 
     def command(self, folder: Path) -> list[str]:
         """What is put before a command that runs in `folder`, the child's own, in which nothing ran before.
@@ -132,6 +140,9 @@ def _namespaces(program: str) -> list[str]:
     user, group = os.getuid() or _USER, os.getgid() or _USER
     words = [program, "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
     words += ["--uid", str(user), "--gid", str(group), "--proc", "/proc", "--dev", "/dev"]
+    if not Path(program).stat().st_mode & stat.S_ISUID:
+        # For the supervisor, which takes it from its command. With rights of its own, bwrap gives none.
+        words += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_PTRACE"]
     for pattern in _DEVICES:
         for device in sorted(Path("/dev").glob(pattern)):
             words += ["--dev-bind-try", str(device), str(device)]

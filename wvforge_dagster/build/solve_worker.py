@@ -7,14 +7,11 @@ with the packages of the solution, or ``unsolvable`` with the solver's own expla
 from __future__ import annotations
 
 import datetime
-import json
-import sys
-from pathlib import Path
 
 import rattler
 from rattler.platform import Subdir
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.words import is_unreachable, solver_words
 from wvforge_dagster.rattler_calls import wait_for
 
@@ -22,8 +19,7 @@ LONGEST_SOLVE = datetime.timedelta(seconds=120)
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     gateway = rattler.Gateway()
     virtual_packages = rattler.VirtualPackage.detect()
     for environment in request["environments"]:
@@ -39,7 +35,8 @@ def main() -> None:
                 )
             )
         except Exception as error:  # rattler has no common class of its errors
-            events.send("unsolvable", words=solver_words(error), unreachable=is_unreachable(error))
+            words = solver_words(error, environment["channels"])
+            events.send("unsolvable", words=words, unreachable=is_unreachable(error))
             continue
         packages = [
             {

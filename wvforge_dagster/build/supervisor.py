@@ -1,6 +1,8 @@
 """Runs one command as a process tree that never outlives its reason: started as a script, imports nothing of wvforge.
 
-    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS [DISK_BYTES]] -- COMMAND...      (0: no limit)
+    python -I supervisor.py DEADLINE_SECONDS MEMORY_BYTES [STUCK_SECONDS [DISK_BYTES [DESCRIPTOR]]] -- COMMAND...
+
+0 is no limit. Into the descriptor it writes, at the end, the most bytes of memory that the tree was seen to hold at once.
 
 The engine holds the interpreter's lock while it builds, and the scripts that it starts survive it; so this small process
 stands between the orchestrator and the engine. It leads its own process group, adopts orphans (`PR_SET_CHILD_SUBREAPER`),
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -31,6 +34,7 @@ WATCH_SECONDS = 2.0
 _PIPE_WRITE, _NAMED_PIPE_OPEN = ("pipe_write", "anon_pipe_write"), "wait_for_partner"
 _READABLE, _WRITABLE = 0o400, 0o200
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 _JOIN_SESSION_KEYRING = 1
 DISK_SECONDS = 3.0
@@ -113,7 +117,7 @@ def waits_on_engine(engine: int) -> set[tuple[int, str, str]]:
     if any(place in _PIPE_WRITE for _, place in own):
         return set()
     found = {(engine, thread) for thread, place in own if place == _NAMED_PIPE_OPEN}
-    read = _pipes(engine, _READABLE)
+    read = _pipes(engine, _READABLE) or _read_ends_by_number(engine)
     for pid in descendants():
         for thread, place in _places(pid):
             if place in _PIPE_WRITE:
@@ -151,6 +155,28 @@ def _pipes(pid: int, way: int, descriptor: str | None = None) -> set[str]:
         except OSError:
             continue
     return found
+
+
+def _read_ends_by_number(pid: int) -> set[str]:
+    """The unnamed pipes that a closed process holds open for reading: of its descriptors the kernel tells the numbers only."""
+    pipes = os.pipe()
+    found = set()
+    try:
+        mount = _descriptor(os.getpid(), str(pipes[0])).get("mnt_id")
+        for name in _names(f"/proc/{pid}/fdinfo"):
+            told = _descriptor(pid, name)
+            if mount and told.get("mnt_id") == mount and int(told["flags"], 8) & os.O_ACCMODE != os.O_WRONLY:
+                found.add(f"pipe:[{told.get('ino')}]")
+    finally:
+        for descriptor in pipes:
+            os.close(descriptor)
+    return found
+
+
+def _descriptor(pid: int, name: str) -> dict[str, str]:
+    """What the kernel tells of a descriptor, by its words: ``flags``, ``mnt_id``, and since Linux 5.14 ``ino``."""
+    pairs = (line.partition(":") for line in _text(f"/proc/{pid}/fdinfo/{name}").splitlines())
+    return {word: value.strip() for word, _, value in pairs}
 
 
 def _names(folder: str) -> list[str]:
@@ -243,7 +269,10 @@ def end_tree() -> None:
 
 
 def _prepare_child() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel = ctypes.CDLL(None)
+    kernel.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A sandbox gives this process, and it alone, the right to look into closed ones.
+    kernel.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -255,7 +284,14 @@ def main() -> int:
     stuck_seconds = float(stuck[0]) if stuck else STUCK_SECONDS
     most_disk = int(stuck[1]) if len(stuck) > 1 else 0
     most = int(memory)
+    tells = int(stuck[2]) if len(stuck) > 2 else None
+    if tells is not None:
+        # The command must not speak in this process's place.
+        os.set_inheritable(tells, False)
+    peak = 0
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    # A script of the same user is not to reach into this process, which nothing is kept from.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
     leave_keyring()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -266,8 +302,6 @@ def main() -> int:
     # Nobody may hold the output open once the command is done, or its reader would wait for an orphan.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
-    # A script of the same user is not to reach into this process, which nothing is kept from.
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
     disk = DiskWatch(os.getcwd(), most_disk)
     if most_disk:
         disk.start()
@@ -290,16 +324,26 @@ def main() -> int:
             break
         if time.monotonic() - looked > watch.pause:
             looked = time.monotonic()
+            peak = max(peak, resident(descendants()))
             if watch.look():
                 status = STUCK
                 break
-        if most and resident(descendants()) > most:
-            status = MEMORY
-            break
+        if most:
+            peak = max(peak, resident(descendants()))
+            if peak > most:
+                status = MEMORY
+                break
         if disk.is_full:
             status = DISK
             break
     end_tree()
+    if tells is not None:
+        # What the kernel knows of the largest single process counts what came and went between two looks.
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        try:
+            os.write(tells, b"%d" % max(peak, largest))
+        except OSError:  # nobody wants to know any more
+            pass
     return status
 
 

@@ -7,14 +7,12 @@ seconds, and if not its class, reason and details.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
 
 import rattler_build as engine
 
-from wvforge_dagster.build.events import EventStream
+from wvforge_dagster.build.events import begin
 from wvforge_dagster.build.look_worker import look
 from wvforge_dagster.build.reasons import EngineLog, why_test_failed
 from wvforge_dagster.build.words import plain_words
@@ -22,8 +20,7 @@ from wvforge_dagster.core.test_names import test_names
 
 
 def main() -> None:
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    events = EventStream()
+    request, events = begin()
     if request["look"] and not look(Path(request["package"]), events):
         return
     package = engine.Package.from_file(request["package"])

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from wvforge_dagster.channels.auth_file import host_patterns, read_auth_file, secrets_in
 from wvforge_dagster.channels.keyring_entries import entries_seen, keyring_entry
+from wvforge_dagster.channels.redaction import excerpt, redact
 from wvforge_dagster.core.errors import ForgeError
 
 KEY_VARIABLES = {
@@ -151,9 +152,11 @@ class Credentials:
 
     def redact(self, text: str) -> str:
         """`text` without any secret: neither the key, nor a token of the auth file, nor a signed address's query."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return re.sub(r"(https?://)(?:[^\s/@]+@)?([^\s?'\"]+)\?[^\s'\")]*", r"\1\2?***", text)
+        return redact(text, self._secrets())
+
+    def excerpt(self, text: str, *, was_cut: bool = False) -> str:
+        """A server's words in one short line, without any secret; see `redaction.excerpt`."""
+        return excerpt(text, self._secrets(), was_cut=was_cut)
 
     def _stored(self) -> Callable[[str], object]:
         """What is stored for a host or an address: in the auth file, or in the keyring if there is none.
@@ -196,7 +199,7 @@ class Credentials:
             with suppress(ForgeError):
                 found.extend(secrets_in(read_auth_file(self.auth_file)))
         found.extend(text for entry in entries_seen() for text in secrets_in(entry))
-        return sorted(found, key=len, reverse=True)
+        return found
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:

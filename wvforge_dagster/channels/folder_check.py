@@ -12,7 +12,7 @@ from wvforge_dagster.channels.folder_lock import writing
 from wvforge_dagster.channels.package_archive import ENDINGS, identify, is_platform, no_file
 from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy, Verified
 from wvforge_dagster.channels.repodata import Listing, by_file, read_repodata
-from wvforge_dagster.channels.verification import ASIDE, MEND, check_listed, check_unlisted
+from wvforge_dagster.channels.verification import ASIDE, MEND, TAKE_OUT, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -89,11 +89,13 @@ def _read_index(channel: Path, label: str) -> tuple[Listing, list[Discrepancy]]:
         path = channel / subdir / "repodata.json"
         where = f"{label}/{subdir}/repodata.json"
         try:
-            listing |= by_file(read_repodata(path, subdir, where=where))
+            index = read_repodata(path, subdir, where=where)
         except ForgeError as fault:
             if path.exists() or subdir == "noarch" or any(folder_index.package_files(path.parent)):
                 findings.append(Discrepancy(where, fault.what, MEND))
         else:
+            listing |= by_file(index.entries)
+            findings += index.findings(where, TAKE_OUT)
             if subdir in half:
                 findings.append(Discrepancy(where, "is newer than its shards, which readers prefer", MEND))
     return listing, findings

@@ -19,10 +19,9 @@ from rattler.index import index_fs
 from rattler.platform import Subdir
 
 from wvforge_dagster.channels.package_archive import ENDINGS, no_file, unreadable
-from wvforge_dagster.channels.repodata import first_line
 from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.rattler_calls import wait_for
+from wvforge_dagster.rattler_calls import first_line, wait_for
 
 _FILES = ("repodata.json", "repodata.json.zst", "repodata_shards.msgpack.zst")
 _log = logging.getLogger(__name__)

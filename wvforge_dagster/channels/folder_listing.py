@@ -20,7 +20,7 @@ def list_entries(channel: Path) -> tuple[ChannelEntry, ...]:
     Raises:
         ForgeError: naming the repodata.json that is malformed.
     """
-    subdirs = sorted(index.parent.name for index in channel.glob("*/repodata.json"))
+    subdirs = sorted(index.parent.name for index in channel.glob("*/repodata.json") if is_platform(index.parent.name))
     return tuple(entry for subdir in subdirs for entry in _entries_of(channel, subdir))
 
 
@@ -38,6 +38,6 @@ def _entries_of(channel: Path, subdir: str) -> tuple[ChannelEntry, ...]:
     version = (status.st_mtime_ns, status.st_size, status.st_ino)
     known = _read.get(str(path))
     if known is None or known[0] != version:
-        known = (version, read_repodata(path, subdir, where=str(path)))
+        known = (version, read_repodata(path, subdir, where=str(path)).entries)
         _read[str(path)] = known
     return known[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from wvforge_dagster.channels.anaconda import anaconda_service
@@ -28,17 +29,19 @@ from wvforge_dagster.channels.targets import (
 )
 
 
-def open_channel(target: PublishTarget, root: Path, credentials: Credentials, *, platform: str = "linux-64") -> Channel:
+def open_channel(
+    target: PublishTarget, root: Path, credentials: Credentials, *, platforms: Iterable[str] = ("linux-64",)
+) -> Channel:
     """The channel that a target means. Nothing is written or connected to yet.
 
     Args:
         root: the folder of the forge, which relative paths are relative to.
-        platform: the platform of the forge; its packages and ``noarch`` are what remote channels are asked for.
+        platforms: those of the forge; their packages and ``noarch`` are what remote channels are asked for.
 
     Raises:
         ForgeError: if the credentials for this kind cannot be what was meant.
     """
-    access = Access(credentials, tuple(dict.fromkeys(("noarch", platform))))
+    access = Access(credentials, tuple(dict.fromkeys(("noarch", *platforms))))
     match target:
         case FileTarget():
             return FolderChannel(root / target.file, label=target.label)

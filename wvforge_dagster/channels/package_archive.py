@@ -11,10 +11,9 @@ from rattler.package_streaming import PackageArchive
 from rattler.platform import Subdir
 
 from wvforge_dagster.channels.protocol import ChannelEntry
-from wvforge_dagster.channels.repodata import first_line
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.rattler_calls import wait_for
+from wvforge_dagster.rattler_calls import first_line, wait_for
 
 ENDINGS = (".conda", ".tar.bz2")
 

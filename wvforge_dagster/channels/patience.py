@@ -70,8 +70,3 @@ def patiently(what: str, attempt: Callable[[], Result], *, patience: Patience, l
     except TransientError as fault:
         tried = f" (tried {patience.attempts} times)" if patience.attempts > 1 else ""
         raise ForgeError(f"{what}{tried}: {fault.words}", where=label, remedy="try again later") from None
-
-
-def retry_after(header: str | None) -> float:
-    """Seconds that a Retry-After asks for; 0 where it is missing or a date."""
-    return float(header) if header and header.strip().isdigit() else 0.0

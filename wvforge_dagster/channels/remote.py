@@ -60,16 +60,21 @@ class RemoteChannel:
             ForgeError: if it cannot be downloaded, or has another content than the index lists.
         """
         path = folder / entry.filename
-        self._download(f"{entry.subdir}/{entry.filename}", path)
-        file = PackageFile.read(path, entry.subdir)
-        if file.sha256 != entry.sha256:
-            raise ForgeError(f"{entry.subdir}/{entry.filename} is not what its index lists", where=self.label)
+        try:
+            self._download(f"{entry.subdir}/{entry.filename}", entry.size, path)
+            file = PackageFile.read(path, entry.subdir)
+            if file.sha256 != entry.sha256:
+                raise ForgeError(f"{entry.subdir}/{entry.filename} is not what its index lists", where=self.label)
+        except ForgeError:
+            path.unlink(missing_ok=True)
+            raise
         return file
 
     def _entries(self, subdirs: Sequence[str]) -> tuple[ChannelEntry, ...]:
         raise NotImplementedError
 
-    def _download(self, name: str, path: Path) -> None:
+    def _download(self, name: str, size: int, path: Path) -> None:
+        """Write a file of `size` bytes, and no more of it."""
         raise NotImplementedError
 
 

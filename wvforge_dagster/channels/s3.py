@@ -17,7 +17,7 @@ from wvforge_dagster.channels.patience import TransientError, patiently
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
 from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
-from wvforge_dagster.channels.repodata import Listing, by_file, first_line
+from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.s3_calls import S3Place
 from wvforge_dagster.channels.s3_check import verify_bucket
 from wvforge_dagster.channels.s3_index import read_index, set_aside_unreadable, write_index
@@ -26,7 +26,7 @@ from wvforge_dagster.channels.s3_store import S3Store
 from wvforge_dagster.channels.s3_turns import turn
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.rattler_calls import wait_for
+from wvforge_dagster.rattler_calls import first_line, wait_for
 
 
 class S3Channel(RemoteChannel):
@@ -163,12 +163,12 @@ class S3Channel(RemoteChannel):
             return ()
         if found.etag == etag:
             return known
-        entries = read_index(found.content, subdir, label=self.label)
+        entries = read_index(found.content, subdir, label=self.label).entries
         self._known[subdir] = (found.etag, entries)
         return entries
 
-    def _download(self, name: str, path: Path) -> None:
-        if not self._store.save(name, path):
+    def _download(self, name: str, size: int, path: Path) -> None:
+        if not self._store.save(name, path, most=size):
             raise ForgeError(f"{name} is listed, but not there", where=self.label)
 
     def _holds(self, package: PackageFile) -> bool:

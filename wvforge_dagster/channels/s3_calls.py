@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from wvforge_dagster.channels.credentials import AwsKeys, Credentials
-from wvforge_dagster.channels.patience import Patience, TransientError, retry_after
+from wvforge_dagster.channels.header_numbers import retry_after
+from wvforge_dagster.channels.patience import Patience, TransientError
 from wvforge_dagster.core.errors import ForgeError
 
 REMEDIES = {
@@ -156,12 +157,15 @@ class S3Calls:
             raise TransientError(str(error)) from None
         except (BotoCoreError, OSError) as error:
             raise TransientError(self._reason(error)) from None
+        except ValueError as error:
+            # boto3 reads numbers and dates of headers as they come.
+            raise TransientError(f"its answer cannot be understood: {self._reason(error)}") from None
 
     def _fault(self, status: int, response: Mapping[str, Any]) -> ForgeError | TransientError:
         told = response.get("Error", {})
-        code, message = str(told.get("Code", "")), " ".join(str(told.get("Message", "")).split())[:300]
+        code, message = (self._credentials.excerpt(str(told.get(name, ""))) for name in ("Code", "Message"))
         words = ": ".join(part for part in (code if code != str(status) else "", message) if part) or "no words"
-        fault = self._credentials.redact(f"HTTP {status}: {words}")
+        fault = f"HTTP {status}: {words}"
         # S3 answers 409 when another write to the same object is under way.
         if status in (409, 429) or (status >= 500 and status != 501):
             headers = response["ResponseMetadata"].get("HTTPHeaders", {})
@@ -175,34 +179,44 @@ class S3Calls:
             remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an auth file in RATTLER_AUTH_FILE",
         )
 
-    def content(self, answer: Mapping[str, Any], limit_s: float) -> bytes:
+    def content(self, answer: Mapping[str, Any], name: str, most: int, limit_s: float) -> bytes:
         """The body of an answer, whole."""
         blocks: list[bytes] = []
-        self.stream(answer, blocks.append, time.monotonic() + limit_s)
+        self.stream(answer, name, blocks.append, most, limit_s)
         return b"".join(blocks)
 
-    def stream(self, answer: Mapping[str, Any], take: Callable[[bytes], object], deadline: float) -> None:
-        """Hand the body of an answer on in blocks."""
+    def stream(
+        self, answer: Mapping[str, Any], name: str, take: Callable[[bytes], object], most: int, limit_s: float
+    ) -> None:
+        """Hand the body of an answer on in blocks.
+
+        Raises:
+            TransientError: if it is not whole after `limit_s` seconds, or breaks off.
+            ForgeError: if it has more than `most` bytes.
+        """
         from botocore.exceptions import BotoCoreError
 
-        size = 0
+        size, deadline = 0, time.monotonic() + limit_s
         try:
             for block in answer["Body"].iter_chunks(1 << 20):
-                take(block)
                 size += len(block)
+                if size > most:
+                    raise ForgeError(f"{name} has more than the {most} bytes that it should have", where=self._label)
+                take(block)
                 if time.monotonic() > deadline:
                     raise TransientError("no whole answer in time")
         except (BotoCoreError, OSError) as error:
             raise TransientError(self._reason(error)) from None
-        if size != answer["ContentLength"]:
-            raise TransientError(f"the answer ended after {size} of {answer['ContentLength']} bytes")
+        told = answer.get("ContentLength", size)
+        if size != told:
+            raise TransientError(f"the answer ended after {size} of {told} bytes")
 
     def _reason(self, error: Exception) -> str:
         from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
         if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
             return "no answer in time"
-        return self._credentials.redact(" ".join(str(error).split())[:300])
+        return self._credentials.excerpt(str(error))
 
 
 class TooSlowError(Exception):

@@ -11,7 +11,7 @@ from wvforge_dagster.channels.protocol import ChannelEntry, Discrepancy, Verifie
 from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.s3_index import read_index
 from wvforge_dagster.channels.s3_store import S3Store
-from wvforge_dagster.channels.verification import MEND, check_listed, check_unlisted
+from wvforge_dagster.channels.verification import MEND, TAKE_OUT, check_listed, check_unlisted
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -34,23 +34,26 @@ def verify_bucket(store: S3Store, subdirs: Sequence[str], *, label: str, quick: 
                 findings.append(Discrepancy(where, "is not there", MEND))
             continue
         try:
-            listing |= by_file(read_index(found.content, subdir, label=label))
+            index = read_index(found.content, subdir, label=label)
         except ForgeError as fault:
             findings.append(Discrepancy(where, fault.what, MEND))
+        else:
+            listing |= by_file(index.entries)
+            findings += index.findings(where, TAKE_OUT)
 
     def measure(entry: ChannelEntry) -> tuple[int, str | None] | None:
         name = f"{entry.subdir}/{entry.filename}"
         size = objects.get(entry.subdir, {}).get(entry.filename)
         if size is None:
             # Published while this looked.
-            return None if store.sha256(name) is None else (entry.size, store.hash_of(name))
-        return size, None if quick or size != entry.size else store.hash_of(name)
+            return None if store.sha256(name) is None else (entry.size, store.hash_of(name, most=entry.size))
+        return size, None if quick or size != entry.size else store.hash_of(name, most=entry.size)
 
     def fault_of(subdir: str, filename: str) -> str | None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / filename
             try:
-                if store.save(f"{subdir}/{filename}", path):
+                if store.save(f"{subdir}/{filename}", path, most=objects[subdir][filename]):
                     identify(PackageFile.read(path, subdir))
             except ForgeError as fault:
                 return fault.what

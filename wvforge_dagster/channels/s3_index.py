@@ -14,8 +14,7 @@ from rattler.platform import Subdir
 from wvforge_dagster.channels.credentials import Credentials
 from wvforge_dagster.channels.package_archive import ENDINGS, unreadable
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
-from wvforge_dagster.channels.protocol import ChannelEntry
-from wvforge_dagster.channels.repodata import read_repodata
+from wvforge_dagster.channels.repodata import Index, read_repodata
 from wvforge_dagster.channels.s3_calls import REMEDIES, S3Calls
 from wvforge_dagster.channels.s3_store import S3Store
 from wvforge_dagster.channels.verification import ASIDE
@@ -23,8 +22,8 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.rattler_calls import wait_for
 
 
-def read_index(content: bytes, subdir: str, *, label: str) -> tuple[ChannelEntry, ...]:
-    """The entries of a repodata.json that was read.
+def read_index(content: bytes, subdir: str, *, label: str) -> Index:
+    """A repodata.json that was read.
 
     Raises:
         ForgeError: if it is malformed.
@@ -103,11 +102,11 @@ def set_aside_unreadable(store: S3Store, subdir: str, *, listed: Set[str]) -> li
     """Rename unlisted objects that look like packages and are none, which no index can be made with."""
     aside = []
     with tempfile.TemporaryDirectory() as folder:
-        for filename in store.names(subdir):
+        for filename, size in sorted(store.sizes(subdir).items()):
             if filename in listed or not filename.endswith(ENDINGS):
                 continue
             path = Path(folder) / filename
-            if store.save(f"{subdir}/{filename}", path) and unreadable(path) is not None:
+            if store.save(f"{subdir}/{filename}", path, most=size) and unreadable(path) is not None:
                 store.rename(f"{subdir}/{filename}", f"{subdir}/{filename}{ASIDE}")
                 aside.append(filename)
             path.unlink(missing_ok=True)

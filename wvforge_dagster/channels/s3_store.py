@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wvforge_dagster.channels.credentials import Credentials
-from wvforge_dagster.channels.patience import Patience, patiently
+from wvforge_dagster.channels.patience import Patience, TransientError, patiently
+from wvforge_dagster.channels.repodata import LARGEST_INDEX
 from wvforge_dagster.channels.s3_calls import Hurried, S3Calls, S3Place
 from wvforge_dagster.core.errors import ForgeError
 
@@ -43,7 +43,7 @@ class S3Store:
         self._label = label
 
     def read(self, name: str, *, unless: str | None = None) -> S3Object | None:
-        """The object; None if there is none.
+        """The object; None if there is none. It may be as large as an index.
 
         Args:
             unless: an etag; an object that still has it is not sent, and comes back with empty content.
@@ -51,25 +51,27 @@ class S3Store:
         condition = {"IfNoneMatch": unless} if unless else {}
 
         def attempt() -> S3Object | None:
-            answer = self.calls.ask("get_object", name, absent=(404,), same=(304,), **condition)
+            answer = self.calls.ask("get_object", name, absent=(404,), same=(304,) if unless else (), **condition)
             if answer is None:
                 return None
             if "Body" not in answer:
                 return S3Object(b"", unless or "", 0.0)
-            return S3Object(self.calls.content(answer, self._patience.reading_s), answer["ETag"], _age(answer))
+            content = self.calls.content(answer, name, LARGEST_INDEX, self._patience.reading_s)
+            if "ETag" not in answer:
+                raise TransientError("its answer has no ETag")
+            return S3Object(content, answer["ETag"], _age(answer))
 
         return self._patiently(f"{name} cannot be read", attempt)
 
-    def save(self, name: str, path: Path) -> bool:
-        """Write the object to a file; False if there is none."""
+    def save(self, name: str, path: Path, *, most: int) -> bool:
+        """Write the object, which may have `most` bytes, to a file; False if there is none."""
 
         def attempt() -> bool:
             answer = self.calls.ask("get_object", name, absent=(404,))
             if answer is None:
                 return False
-            deadline = time.monotonic() + self._patience.upload_limit(answer["ContentLength"])
             with path.open("wb") as stream:
-                self.calls.stream(answer, stream.write, deadline)
+                self.calls.stream(answer, name, stream.write, most, self._patience.upload_limit(most))
             return True
 
         return self._patiently(f"{name} cannot be read", attempt)
@@ -83,13 +85,13 @@ class S3Store:
                 return None
             if (known := told.get("ChecksumSHA256", "")) and "-" not in known:
                 return base64.b64decode(known).hex()
-            return self._hash_of(name)
+            return self._hash_of(name, min(told.get("ContentLength", LARGEST_PUT), LARGEST_PUT))
 
         return self._patiently(f"{name} cannot be read", attempt)
 
-    def hash_of(self, name: str) -> str | None:
-        """The sha256 of an object's content as it is read now; None if there is none."""
-        return self._patiently(f"{name} cannot be read", lambda: self._hash_of(name))
+    def hash_of(self, name: str, *, most: int) -> str | None:
+        """The sha256 of an object's content as it is read now, which may have `most` bytes; None if there is none."""
+        return self._patiently(f"{name} cannot be read", lambda: self._hash_of(name, most))
 
     def put_file(self, name: str, path: Path, sha256: str, size: int) -> bool:
         """Put a file as a new object, which the server checks against its sha256; False if there is an object already."""
@@ -144,7 +146,8 @@ class S3Store:
             )
             found |= {item["Key"].removeprefix(prefix): item["Size"] for item in page.get("Contents", ())}
             if not page.get("IsTruncated"):
-                return {name: size for name, size in found.items() if name}
+                # A server that does not honour the delimiter, or means harm, has names of other folders.
+                return {name: size for name, size in found.items() if name and not {"/", "\0"} & set(name)}
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def signed_address(self, name: str, *, seconds: int) -> str:
@@ -153,14 +156,13 @@ class S3Store:
         address = self.calls.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
         return str(address)
 
-    def _hash_of(self, name: str) -> str | None:
+    def _hash_of(self, name: str, most: int) -> str | None:
         """One attempt."""
         answer = self.calls.ask("get_object", name, absent=(404,))
         if answer is None:
             return None
         total = hashlib.sha256()
-        limit_s = self._patience.upload_limit(answer["ContentLength"])
-        self.calls.stream(answer, total.update, time.monotonic() + limit_s)
+        self.calls.stream(answer, name, total.update, most, self._patience.upload_limit(most))
         return total.hexdigest()
 
     def _put(self, name: str, **arguments: Any) -> bool:

@@ -20,12 +20,12 @@ from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Discre
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed
 from wvforge_dagster.channels.remote import Access, RemoteChannel, all_in, listing_when
 from wvforge_dagster.channels.remote_index import RemoteIndex
-from wvforge_dagster.channels.repodata import Listing, by_file, first_line
+from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.upload import Uploaded, refuse_removal, remove, upload
 from wvforge_dagster.channels.verification import ASK, REPLACE, compare
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
-from wvforge_dagster.rattler_calls import wait_for
+from wvforge_dagster.rattler_calls import first_line, wait_for
 
 
 def as_bearer(secret: str) -> dict[str, str]:
@@ -135,12 +135,17 @@ class ServerChannel(RemoteChannel):
         Raises:
             ForgeError: if its index cannot be read.
         """
-        entries = self.entries()
+        indexes = self._index.indexes(self._subdirs)
+        entries = [entry for index in indexes.values() for entry in index.entries]
         with ThreadPoolExecutor(max_workers=4) as pool:
             found = pool.map(lambda entry: self._verify(entry, quick=quick), entries)
-            findings = tuple(sorted(finding for finding in found if finding is not None))
+            findings = [finding for finding in found if finding is not None]
+        for subdir, index in indexes.items():
+            findings += index.findings(f"{self.label}/{subdir}/repodata.json", f"they count as nothing; {ASK}")
         seen = ("files that are not listed: the server does not tell them",)
-        return Verified(findings, len(entries), (*seen, *(["contents: only sizes were compared"] if quick else [])))
+        return Verified(
+            tuple(sorted(findings)), len(entries), (*seen, *(["contents: only sizes were compared"] if quick else []))
+        )
 
     def reindex(self) -> tuple[str, ...]:
         """Refused: the server writes its index by itself.
@@ -222,15 +227,15 @@ class ServerChannel(RemoteChannel):
     def _entries(self, subdirs: Sequence[str]) -> tuple[ChannelEntry, ...]:
         return self._index.entries(subdirs)
 
-    def _download(self, name: str, path: Path) -> None:
-        self._index.download(name, path)
+    def _download(self, name: str, size: int, path: Path) -> None:
+        self._index.download(name, size, path)
 
     def _verify(self, entry: ChannelEntry, *, quick: bool) -> Discrepancy | None:
         name = f"{entry.subdir}/{entry.filename}"
         try:
-            size, sha256 = self._index.measure(name, whole=not quick)
+            size, sha256 = self._index.measure(name, entry.size, whole=not quick)
         except ForgeError as fault:
-            return Discrepancy(f"{self.label}/{name}", f"is listed, but {fault.what}", ASK)
+            return Discrepancy(f"{self.label}/{name}", f"is listed, but {fault.what}", fault.remedy or ASK)
         return compare(entry, size, sha256, where=f"{self.label}/{name}", remedy=REPLACE)
 
 

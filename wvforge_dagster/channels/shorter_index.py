@@ -14,9 +14,9 @@ from pathlib import Path
 from rattler.index import index_fs
 from rattler.platform import Subdir
 
-from wvforge_dagster.channels.repodata import first_line
+from wvforge_dagster.channels.repodata import is_plain_name
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.rattler_calls import wait_for
+from wvforge_dagster.rattler_calls import first_line, wait_for
 
 LAST = ("repodata.json.zst", "repodata.json", "repodata_shards.msgpack.zst")
 """The files of an index that are replaced, in the order in which py-rattler writes them; shards come before, and are added."""
@@ -38,7 +38,8 @@ def shorter_index(repodata: bytes, subdir: str, gone: Set[str], *, label: str) -
         folder = Path(place) / subdir
         folder.mkdir()
         (folder / "repodata.json").write_bytes(repodata)
-        for name in listed - gone:
+        for name in filter(is_plain_name, listed - gone):
+            # What has another name is no package, and would be written elsewhere.
             (folder / name).touch()
         try:
             wait_for(index_fs(folder.parent, Subdir(subdir)))

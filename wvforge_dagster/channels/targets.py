@@ -8,13 +8,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.platforms import fits
 
 
 def _is_channel_name(value: str) -> str:
@@ -88,7 +88,7 @@ class PublishTarget(BaseModel):
 
     def takes(self, package_name: str) -> bool:
         """Whether packages of this name go there."""
-        return not self.only or any(fnmatchcase(package_name, pattern) for pattern in self.only)
+        return not self.only or any(fits(package_name, pattern) for pattern in self.only)
 
 
 class FileTarget(PublishTarget):

@@ -212,11 +212,10 @@ def _try_once(request: Mapping[str, Any], limit: float, credentials: Credentials
         return _Attempt(None, credentials.redact(fault), again=False)
     if error is None:
         return None
-    words = credentials.redact(error)
     if status := answer.get("status"):
-        words = " ".join(words.split())[:300]
+        words = credentials.excerpt(error, was_cut=bool(answer.get("cut"))) or "no words"
         return _Attempt(status, words, again=_may_pass(status), pause_s=answer.get("retry_after") or 0.0)
-    return _understand(words)
+    return _understand(credentials.redact(error))
 
 
 def _may_pass(status: int) -> bool:

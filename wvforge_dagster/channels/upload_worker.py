@@ -6,8 +6,8 @@ that is given the key: through standard input, where neither the process list no
 Standard input: a JSON object with ``action`` (upload or remove), ``kind``, ``subdir``, ``url``, ``api_key`` (or null),
 ``limit_s``, and ``arguments``, which depend on the kind; to upload also ``file``, ``sha256``, ``auth_file`` and ``identity``
 (or null), to remove ``filename``, ``name`` and ``version``.
-Standard output: a JSON object with ``error``, the words or null, and where it can be seen the answer's ``status`` and
-``retry_after`` (seconds).
+Standard output: a JSON object with ``error``, the words or null, and where it can be seen the answer's ``status``,
+``retry_after`` (seconds) and ``cut`` (whether the words go on).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from wvforge_dagster.channels.header_numbers import retry_after
+from wvforge_dagster.channels.redaction import WORDS_READ
 
 Answer = dict[str, Any]
 
@@ -176,16 +179,17 @@ def _ask(method: str, url: str, headers: Mapping[str, str], **arguments: Any) ->
 
     try:
         with requests.request(method, url, auth=show, allow_redirects=False, stream=True, **arguments) as answer:
-            status, asked = answer.status_code, answer.headers.get("Retry-After", "")
+            status, asked = answer.status_code, answer.headers.get("Retry-After")
             words = b""
             if not 200 <= status < 300:
-                words = answer.raw.read(600, decode_content=True)
+                words = next(answer.iter_content(WORDS_READ), b"")
     except (requests.RequestException, OSError) as fault:
         return {"error": f"error sending request ({fault})"}
     if 200 <= status < 300:
         return {"error": None}
-    said = " ".join(words.decode(errors="replace").split()) or answer.reason or "no words"
-    return {"error": said, "status": status, "retry_after": float(asked) if asked.isdigit() else 0.0}
+    # The parent takes the secrets out: it knows more of them than this one.
+    said = words.decode(errors="replace").strip() or answer.reason or "no words"
+    return {"error": said, "cut": len(words) >= WORDS_READ, "status": status, "retry_after": retry_after(asked)}
 
 
 def _access(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ PUT_BACK = "--repair takes it out of the index, and wvforge build puts back what
 REPLACE = "wvforge channel replace puts the staged one in its place"
 REPLACE_OR_LIST = f"{REPLACE}, or --repair lists it as it is"
 MEND = "--repair writes it anew"
+TAKE_OUT = "they count as nothing; --repair takes them out of the index"
 ASK = "whoever runs the server has to mend that"
 LOOK = "look at it, and remove it by hand"
 ASIDE = ".corrupt"

@@ -10,13 +10,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
+from types import MappingProxyType
 
 from wvforge_dagster.core.circles import find_circles
-from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions, dimension_values, matches
-from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
-
-BUILD_SECTIONS = ("build", "host")
+from wvforge_dagster.core.columns import (
+    UNPARTITIONED,
+    Dimensions,
+    agreeing_keys,
+    dimension_values,
+    keys_of_variant,
+    matches,
+)
+from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
+from wvforge_dagster.core.siblings import each_once, in_order, same_files, whole_variant
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,12 @@ class Package:
     """A recipe in its forge.
 
     Attributes:
+        name: with its platform, where that is not the first one (`core.platforms`).
         fault: why it cannot be built, in one line; None if it can.
         dimensions: the columns that it is partitioned by.
         needs: for each other package that it needs, the requirement sections that name it.
         level: distance from the packages without local dependencies.
+        platform: what it is built on; a noarch package is built on the first one.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Package:
     dimensions: Dimensions
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     level: int = 0
+    platform: str = "linux-64"
 
     @property
     def needed_names(self) -> tuple[str, ...]:
@@ -77,24 +88,65 @@ class PackageVariant:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that follows from a forge's rendered recipes, in dependency order."""
+    """Everything that follows from a forge's rendered recipes, in dependency order.
+
+    Attributes:
+        provider: the package that makes each output, by the output's name, both with a further platform.
+        platforms: those of the forge, in order.
+    """
 
     dimensions: Dimensions
     packages: Mapping[str, Package]
     variants: Mapping[VariantId, PackageVariant]
     provider: Mapping[str, str]
+    platforms: tuple[str, ...] = ("linux-64",)
+
+    def owner(self, output: str, subdir: str) -> str | None:
+        """The package whose output a file of this name in a channel's platform folder is; None if none has such an output."""
+        return self.provider.get(package_name(output, subdir, self.platforms[0]))
+
+    def identity_of(self, package: str, partition: str, subdir: str) -> VariantId:
+        """The package variant that a file is of which says so itself, and lies in a channel's platform folder.
+
+        The folder counts, not the package's word: another platform may have been the forge's first when it was built.
+        """
+        return VariantId(package_name(plain_name(package), subdir, self.platforms[0]), partition)
 
     @cached_property
     def identifiers(self) -> Mapping[str, str]:
         """For each package a name of letters, digits and underscores that no other package has."""
         twins: dict[str, list[str]] = defaultdict(list)
         for name in sorted(self.packages):
-            twins["".join(letter if letter.isalnum() else "_" for letter in name)].append(name)
+            twins["".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)].append(name)
         return {
             name: plain if position == 0 else f"{plain}__{position}"
             for plain, names in twins.items()
             for position, name in enumerate(names)
         }
+
+    def sharing(self, identity: VariantId) -> tuple[VariantId, ...]:
+        """The other partitions of a package that have an output in common with this one, in order: one that uses fewer keys
+        than its siblings is built once, by whichever comes first."""
+        mine = {(output.name, output.variant) for output in self.variants[identity].outputs}
+        if len(mine) < 2:
+            return ()
+        others = (VariantId(identity.package, key) for key in self.packages[identity.package].dimensions.keys())
+        return tuple(
+            other
+            for other in others
+            if other != identity and any((o.name, o.variant) in mine for o in self.variants[other].outputs)
+        )
+
+    def with_needs(self, identity: VariantId) -> tuple[VariantId, ...]:
+        """A package variant with everything that it builds against and runs with, and what that needs; in dependency order."""
+        found: dict[VariantId, None] = {}
+        queue = [identity]
+        while queue:
+            each = queue.pop()
+            if each not in found:
+                found[each] = None
+                queue += [*self.variants[each].builds_against, *self.variants[each].runs_with]
+        return tuple(sorted(found, key=lambda each: (self.packages[each.package].level, each)))
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the packages by level."""
@@ -104,13 +156,27 @@ class Catalog:
         return tuple(tuple(sorted(found[level])) for level in sorted(found))
 
 
-def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions) -> Catalog:
+def make_catalog(
+    recipes: Iterable[Recipe | BrokenRecipe],
+    dimensions: Dimensions,
+    platforms: tuple[str, ...] = ("linux-64",),
+    further: Mapping[str, Iterable[Recipe | BrokenRecipe]] = MappingProxyType({}),
+) -> Catalog:
     """Bring the recipes of a forge together.
+
+    Args:
+        recipes: as rendered for the first platform.
+        platforms: those of the forge, in order.
+        further: the recipes as rendered for each of the others.
 
     Recipes that share a package name, depend on themselves or on one another in a circle become packages with a
     fault that names every file; they take no other package along.
     """
-    packages, provider = _packages(recipes, dimensions)
+    packages, provider = _packages(recipes, dimensions, platforms[0])
+    for platform in platforms[1:]:
+        more, provided = _packages_of_further(further[platform], dimensions, platform, packages, provider)
+        packages |= more
+        provider |= provided
     needs = {name: _needs(package, provider) for name, package in packages.items()}
     faults = _self_dependencies(packages) | _cycles(packages, needs)
     graph = {
@@ -129,6 +195,7 @@ def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimension
             dimensions=packages[name].dimensions,
             needs=tuple((other, needs[name][other]) for other in sorted(graph[name])),
             level=levels[name],
+            platform=packages[name].platform,
         )
         for name in ordered
     }
@@ -136,11 +203,31 @@ def make_catalog(recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimension
     for name in ordered:
         for variant in _variants(final[name], final, provider):
             variants[variant.id] = _with_what_comes_along(variant, final, variants)
-    return Catalog(dimensions=dimensions, packages=final, variants=variants, provider=provider)
+    return Catalog(dimensions, final, variants, provider, platforms)
+
+
+def _packages_of_further(
+    recipes: Iterable[Recipe | BrokenRecipe],
+    dimensions: Dimensions,
+    platform: str,
+    at_home: Mapping[str, Package],
+    provider: Mapping[str, str],
+) -> tuple[dict[str, Package], dict[str, str]]:
+    """`_packages` of a further platform, named with it. What is noarch at home is provided from there."""
+    known = {package.path: package.recipe for package in at_home.values() if package.recipe and "/" not in package.name}
+    packages, provided = _packages(of_further_platform(recipes, known), dimensions, platform)
+    for name, owner in provider.items():
+        recipe = at_home[owner].recipe
+        if "/" not in name and (recipe is None or any(o.noarch for o in recipe.outputs if o.name == name)):
+            provided.setdefault(name, "")
+    return (
+        {f"{platform}/{name}": replace(package, name=f"{platform}/{name}") for name, package in packages.items()},
+        {f"{platform}/{name}": f"{platform}/{owner}" if owner else provider[name] for name, owner in provided.items()},
+    )
 
 
 def _packages(
-    recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions
+    recipes: Iterable[Recipe | BrokenRecipe], dimensions: Dimensions, platform: str
 ) -> tuple[dict[str, Package], dict[str, str]]:
     """Packages by name, and the package that provides each output name."""
     claims: dict[str, list[Recipe | BrokenRecipe]] = defaultdict(list)
@@ -160,29 +247,19 @@ def _packages(
             fault = (
                 f"{' and '.join(rivals)}: these recipes make packages of one name, {recipe.name}; rename all but one"
             )
-            packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions())
+            packages[recipe.name] = Package(recipe.name, recipe.path, None, fault, Dimensions(), platform=platform)
         elif isinstance(recipe, BrokenRecipe):
-            packages[recipe.name] = Package(recipe.name, recipe.path, None, recipe.reason, Dimensions())
+            packages[recipe.name] = Package(
+                recipe.name, recipe.path, None, recipe.reason, Dimensions(), platform=platform
+            )
         else:
-            same = _same_files(recipe)
+            same = same_files(recipe)
             used = {name for output in recipe.outputs for name in dimension_values(output.variant)}
-            packages[recipe.name] = Package(recipe.name, recipe.path, recipe, same, dimensions.only(used))
+            packages[recipe.name] = Package(
+                recipe.name, recipe.path, recipe, same, dimensions.only(used), platform=platform
+            )
         provider.update(dict.fromkeys(names, recipe.name))
     return packages, provider
-
-
-def _same_files(recipe: Recipe) -> str | None:
-    """A fault, if two variants of a recipe would be files of one name."""
-    seen: dict[tuple[str, str, str], Output] = {}
-    for output in recipe.outputs:
-        if output.skip is None and output.build_string:
-            twin = seen.setdefault((output.name, output.version, output.build_string), output)
-            if dimension_values(twin.variant) != dimension_values(output.variant):
-                return (
-                    f"{recipe.path}: build.string: {output.build_string!r} is the same in several columns; "
-                    "add ${{ hash }} to it"
-                )
-    return None
 
 
 def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -191,7 +268,7 @@ def _needs(package: Package, provider: Mapping[str, str]) -> dict[str, tuple[str
     for output in package.recipe.outputs if package.recipe else ():
         for section, requirements in output.requirements.items():
             for requirement in requirements:
-                other = provider.get(requirement.name)
+                other = provider.get(beside(package.name, requirement.name))
                 if other is not None and other != package.name:
                     found[other][section] = None
     return {other: tuple(sections) for other, sections in found.items()}
@@ -219,14 +296,18 @@ def _variants(
     package: Package, packages: Mapping[str, Package], provider: Mapping[str, str]
 ) -> Iterable[PackageVariant]:
     needed = set(package.needed_names)
+    outputs = tuple(each_once(package.recipe.outputs if package.recipe else ()))
+    by_key: dict[str, list[Output]] = defaultdict(list)
+    for output in outputs:
+        for key in keys_of_variant(package.dimensions, whole_variant(output, outputs)):
+            by_key[key].append(output)
     for key in package.dimensions.keys():
         identity = VariantId(package.name, key)
         if package.recipe is None:
             yield PackageVariant(identity, (), None)
             continue
-        column = package.dimensions.split(key)
-        mine = [output for output in package.recipe.outputs if matches(dimension_values(output.variant), column)]
-        taken = _in_order([output for output in mine if output.skip is None])
+        mine = by_key[key]
+        taken = in_order([output for output in mine if output.skip is None])
         skip = None
         if not taken:
             skip = f"skipped by the recipe: {mine[0].skip}" if mine else "the recipe does not take this variant"
@@ -234,10 +315,10 @@ def _variants(
         for output in taken:
             for section, requirements in output.requirements.items():
                 for requirement in requirements:
-                    other = provider.get(requirement.name)
+                    other = provider.get(beside(package.name, requirement.name))
                     if other is None or other == package.name or other not in needed:
                         continue
-                    for other_key in columns_needed(packages[other].dimensions, column):
+                    for other_key in agreeing_keys(packages[other].dimensions, package.dimensions, key):
                         sections[VariantId(other, other_key)].add(section)
         builds = tuple(sorted(other for other, found in sections.items() if found & set(BUILD_SECTIONS)))
         runs = tuple(sorted(other for other, found in sections.items() if not found & set(BUILD_SECTIONS)))
@@ -262,26 +343,3 @@ def _with_what_comes_along(
         builds_against=tuple(sorted(found)),
         runs_with=tuple(other for other in variant.runs_with if other not in found),
     )
-
-
-def columns_needed(dimensions: Dimensions, column: Mapping[str, str]) -> tuple[str, ...]:
-    """The partitions of another package that a package in `column` uses: those that agree with it."""
-    return tuple(key for key in dimensions.keys() if matches(dimensions.split(key), column))
-
-
-def _in_order(outputs: list[Output]) -> list[Output]:
-    """Outputs of one recipe so that each comes after the siblings that it requires."""
-    if len(outputs) < 2:
-        return outputs
-    by_name: dict[str, list[Output]] = defaultdict(list)
-    for output in outputs:
-        by_name[output.name].append(output)
-    graph = {
-        name: {other for o in found for other in o.requires() if other in by_name and other != name}
-        for name, found in by_name.items()
-    }
-    try:
-        order = list(TopologicalSorter({name: sorted(graph[name]) for name in graph}).static_order())
-    except CycleError:
-        order = list(by_name)
-    return [output for name in order for output in by_name[name]]

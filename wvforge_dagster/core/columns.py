@@ -84,6 +84,19 @@ def dimension_values(variant: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return MappingProxyType({DIMENSION_OF_KEY[key]: label(value) for key, value in variant if key in DIMENSION_OF_KEY})
 
 
+@lru_cache(maxsize=16384)
+def keys_of_variant(dimensions: Dimensions, variant: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The partitions that a variant falls into: one, unless it leaves a dimension open."""
+    return tuple(key for key, column in _columns(dimensions).items() if matches(dimension_values(variant), column))
+
+
+@lru_cache(maxsize=16384)
+def agreeing_keys(dimensions: Dimensions, others: Dimensions, key: str) -> tuple[str, ...]:
+    """The partitions of `dimensions` that agree with the partition `key` of `others`."""
+    other = others.split(key)
+    return tuple(mine for mine, column in _columns(dimensions).items() if matches(column, other))
+
+
 def matches(key_values: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two partitions agree in every dimension that both have."""
     return all(other[name] == value for name, value in key_values.items() if name in other)

@@ -13,20 +13,35 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.expected import Shelf, find_expected, make_shelf, unlike
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.gpu import GpuState
+from wvforge_dagster.core.platforms import NOARCH
 from wvforge_dagster.core.promotion import WAITS, waiting_for_columns
-from wvforge_dagster.core.state import STUCK, TO_BUILD, Expected, State, Status, state_of_failure
+from wvforge_dagster.core.state import STUCK, TO_BUILD, UP_TO_DATE, Expected, State, Status, state_of_failure
 
 
 def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
     """The status of every package variant, in dependency order; after them, what is published and in the forge no more."""
-    shelf = make_shelf(evidence)
-    statuses: dict[VariantId, Status] = {}
-    for variant in catalog.variants.values():
-        want = _want(variant, catalog, evidence, statuses)
-        statuses[variant.id] = replace(_status(variant, want, catalog, evidence, shelf, statuses), want=want)
+    statuses = derive_some(catalog, evidence, catalog.variants)
     statuses |= waiting_for_columns(catalog, statuses)
     for status in _retired(catalog, evidence):
         statuses[status.id] = status
+    return statuses
+
+
+def derive_some(catalog: Catalog, evidence: Evidence, identities: Iterable[VariantId]) -> dict[VariantId, Status]:
+    """The statuses of these package variants. What they need is among them, and comes first; how far their columns are is not
+    said."""
+    shelf = make_shelf(evidence, catalog)
+    statuses: dict[VariantId, Status] = {}
+    as_if_here: dict[VariantId, Status] = {}
+    for identity in identities:
+        variant = catalog.variants[identity]
+        want = _want(variant, catalog, evidence, statuses)
+        platform = catalog.packages[identity.package].platform
+        needed = statuses if platform == evidence.machine else as_if_here
+        found = replace(_status(variant, want, catalog, evidence, shelf, needed), want=want)
+        as_if_here[identity] = found
+        statuses[identity] = found if platform == evidence.machine else _elsewhere(found, platform, catalog, evidence)
     return statuses
 
 
@@ -41,9 +56,12 @@ def _status(
     identity = variant.id
     fault = catalog.packages[identity.package].fault
     if fault is not None:
-        return Status(identity, State.FAILED, fault)
+        return Status(identity, State.FAILED, fault, broken=True)
     if variant.skip is not None:
         return Status(identity, State.SKIPPED, variant.skip)
+    fault = evidence.files[identity.package].fault
+    if fault is not None:
+        return Status(identity, State.FAILED, fault, broken=True)
     built = any((identity.package, identity.partition, output.name) in shelf.of_output for output in variant.outputs)
     stuck = blockers(variant, statuses)
     unfinished = unfinished_needs(variant, statuses)
@@ -81,6 +99,21 @@ def _status(
     if any(item.last for item in expected):
         return replace(missing, state=State.STALE, reason=describe(reasons))
     return missing
+
+
+def _elsewhere(status: Status, platform: str, catalog: Catalog, evidence: Evidence) -> Status:
+    """The status of a package variant that is not built on this machine: what is out of date is not made here, and what is
+    up to date is not published from here."""
+    if status.state is State.SKIPPED or catalog.packages[status.id.package].fault is not None:
+        return status
+    where = f"on a {platform} machine"
+    if status.state in UP_TO_DATE:
+        reason = (
+            status.reason if status.state is State.PUBLISHED else f"{status.reason}; it is published from {where[3:]}"
+        )
+        return replace(status, reason=reason, goes_to=(), with_column=())
+    reason = f"is built {where}, and this one is {evidence.machine}; {status.state}: {status.reason}"
+    return replace(status, state=State.ELSEWHERE, reason=reason, tests_only=False)
 
 
 def reasons_to_build(expected: Expected, evidence: Evidence) -> Iterable[Change]:
@@ -158,6 +191,8 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
         return Status(identity, State.STAGED, "it goes to no publish target", expected)
     if not lacking:
         return Status(identity, State.PUBLISHED, "up to date", expected, holding, goes_to=targets)
+    if evidence.gpu_required and (held := _held_by_gpu(expected)):
+        return Status(identity, State.STAGED, held, expected, holding, held=held)
     with_column = tuple(target for target in lacking if target in evidence.by_column)
     now = [target for target in lacking if target not in with_column]
     goes_to = tuple(target for target in targets if target not in evidence.by_column) if now else ()
@@ -167,6 +202,16 @@ def _published(identity: VariantId, expected: tuple[Expected, ...], evidence: Ev
     if failure is not None and is_failed_upload(failure, status):
         return replace(status, reason=f"not published: {failure.reason}")
     return status
+
+
+def _held_by_gpu(expected: Iterable[Expected]) -> str:
+    """Why GPU tests keep a package variant from its targets; empty if they do not."""
+    found = {item.gpu for item in expected}
+    if GpuState.FAILED in found:
+        return "its GPU tests failed; forge.yaml wants them passed (gpu-tests: required)"
+    if GpuState.PENDING in found:
+        return "its GPU tests are pending: run wvforge gpu-test on a machine with a GPU"
+    return ""
 
 
 def is_failed_upload(failure: Failure, status: Status) -> bool:
@@ -185,7 +230,7 @@ def _want(variant: PackageVariant, catalog: Catalog, evidence: Evidence, statuse
         [
             [[output.binding_digest, output.rendered.get("tests")] for output in variant.outputs],
             [dict(files.files), dict(files.sources)],
-            evidence.platform,
+            catalog.packages[variant.id.package].platform,
             [[str(other), statuses[other].want] for other in needs],
         ]
     )
@@ -196,7 +241,7 @@ def _retired(catalog: Catalog, evidence: Evidence) -> Iterable[Status]:
     found: dict[VariantId, list[Artifact]] = {}
     for artifact in evidence.artifacts:
         if artifact.record is not None:
-            identity = VariantId(artifact.record.package, artifact.record.partition)
+            identity = catalog.identity_of(artifact.record.package, artifact.record.partition, artifact.subdir)
             package = catalog.packages.get(identity.package)
             if identity not in catalog.variants and (package is None or package.fault is None):
                 found.setdefault(identity, []).append(artifact)
@@ -207,5 +252,7 @@ def _retired(catalog: Catalog, evidence: Evidence) -> Iterable[Status]:
         if not holding:
             continue
         gone = "its column is not in the variant files" if identity.package in catalog.packages else "it has no recipe"
+        if last.subdir not in (NOARCH, *catalog.platforms):
+            gone = f"{last.subdir} is not in forge.yaml"
         reason = f"{gone} any more; what is published stays"
         yield Status(identity, State.RETIRED, reason, channels=holding, kept=(last,))

@@ -13,13 +13,16 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical(value: Any) -> str:
     """JSON with one spelling for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encoder.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -58,6 +61,36 @@ def digest_tree(root: Path) -> str:
     return _digest_file(root)
 
 
+NOT_CONTENT = ("__pycache__", ".git")
+"""Names of folders that are never part of a recipe or a source."""
+
+UNREADABLE = "unreadable: "
+SPECIAL = "special"
+MISSING = "missing"
+
+
+def why_unusable(content: str) -> str | None:
+    """Why a file with this digest cannot be part of a recipe, and what to do; None if it can."""
+    if content == SPECIAL:
+        return "is a named pipe, a socket or a device; remove it"
+    if content.startswith(UNREADABLE):
+        return f"cannot be read: {content.removeprefix(UNREADABLE)}; give yourself the right to read it"
+    return None
+
+
+def is_more_than(root: Path, files: int, size: int, *, without_folder: Path | None = None) -> bool:
+    """Whether a folder holds more than this many files, or bytes. Found without reading them, and no further than that."""
+    for current, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in NOT_CONTENT and Path(current, name) != without_folder]
+        for name in names:
+            files -= 1
+            with suppress(OSError):
+                size -= os.lstat(f"{current}/{name}").st_size
+            if files < 0 or size < 0:
+                return True
+    return False
+
+
 def digest_files(folder: Path, *, without: Iterable[str] = (), without_folder: Path | None = None) -> dict[str, str]:
     """Digest of each file below `folder` by its path in it, in order; links by their target, not followed.
 
@@ -67,16 +100,22 @@ def digest_files(folder: Path, *, without: Iterable[str] = (), without_folder: P
     """
     left_out = set(without)
     found: dict[str, str] = {}
-    for current, folders, names in os.walk(folder):
+
+    def cannot_be_listed(error: OSError) -> None:
+        found[Path(error.filename).relative_to(folder).as_posix()] = f"{UNREADABLE}{error.strerror}"
+
+    start = len(f"{folder}{os.sep}")
+    for current, folders, names in os.walk(folder, onerror=cannot_be_listed):
         folders[:] = sorted(
-            name for name in folders if name not in ("__pycache__", ".git") and Path(current, name) != without_folder
+            name for name in folders if name not in NOT_CONTENT and Path(current, name) != without_folder
         )
         links = [name for name in folders if (Path(current) / name).is_symlink()]
         for name in sorted([*names, *links]):
-            path = Path(current) / name
-            relative = path.relative_to(folder).as_posix()
+            # Most recipes have no file besides: a `Path` is made for those that have.
+            path = f"{current}{os.sep}{name}"
+            relative = path[start:].replace(os.sep, "/")
             if relative not in left_out:
-                found[relative] = _digest_file(path)
+                found[relative] = _digest_file(Path(path))
     return dict(sorted(found.items()))
 
 
@@ -86,12 +125,12 @@ def _digest_file(path: Path) -> str:
         if stat.S_ISLNK(status.st_mode):
             return f"link:{path.readlink()}"
         if not stat.S_ISREG(status.st_mode):
-            return "special"
+            return SPECIAL
         content = _content_digest(path, status)
     except FileNotFoundError:
-        return "missing"
+        return MISSING
     except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return f"{UNREADABLE}{error.strerror}"
     return f"{content}:x" if status.st_mode & stat.S_IXUSR else content
 
 

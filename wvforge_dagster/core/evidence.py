@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.failure import Failure
+from wvforge_dagster.core.gpu import GpuRecord
 
 
 class Listed(NamedTuple):
@@ -48,10 +49,15 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class RecipeFiles:
-    """Digests of what a recipe uses besides its recipe.yaml: its other files, and its ``path`` sources."""
+    """Digests of what a recipe uses besides its recipe.yaml: its other files, and its ``path`` sources.
+
+    Attributes:
+        fault: why they cannot be used, in one line; None if they can.
+    """
 
     files: Mapping[str, str] = field(hash=False)
     sources: Mapping[str, str] = field(hash=False)
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Evidence:
     """Everything that states are derived from.
 
     Attributes:
+        machine: the platform that is built on here.
         files: by package name.
         artifacts: every package file that says how it was made, in staging or in a target, each once.
         published: what each publish target (by its label) lists.
@@ -71,9 +78,11 @@ class Evidence:
         rebuild_on: names of the recorded parts that bind.
         cleared: for each file that is in staging and in no target, by its sha256, the digests of the tests that it passed
             together with every blocking check. What is in a target has passed already.
+        gpu: what came of the GPU tests of files in staging, by their sha256.
+        gpu_required: whether they have to pass before a package is published.
     """
 
-    platform: str
+    machine: str
     files: Mapping[str, RecipeFiles]
     artifacts: tuple[Artifact, ...]
     published: Mapping[str, Set[Listed]]
@@ -85,3 +94,5 @@ class Evidence:
     rebuild_on: Set[str] = frozenset()
     by_column: Set[str] = frozenset()
     cleared: Mapping[str, Set[str]] = field(default_factory=dict)
+    gpu: Mapping[str, tuple[GpuRecord, ...]] = field(default_factory=dict)
+    gpu_required: bool = False

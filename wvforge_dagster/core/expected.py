@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wvforge_dagster.core.artifact import Artifact, Record
-from wvforge_dagster.core.catalog import BUILD_SECTIONS, Catalog, PackageVariant, VariantId
+from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import Evidence, Listed
+from wvforge_dagster.core.gpu import GpuState, digest_of_tests, state_of
 from wvforge_dagster.core.inputs import NOT_ASKED, git_source_key, input_digest, input_parts, parts_of_tests
-from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, Output
 from wvforge_dagster.core.state import Expected, Status
 
 
@@ -21,21 +22,25 @@ class Shelf:
 
     Attributes:
         of_output: packages by recipe, partition and output name.
+        of_name: packages by recipe and output name, whatever partition they were built in.
         highest: for each target, the highest build number of each series (`core.evidence.Listed`).
         sha256: for each target, that of each of its filenames.
     """
 
     of_output: Mapping[tuple[str, str, str], tuple[Artifact, ...]] = field(hash=False)
+    of_name: Mapping[tuple[str, str], tuple[Artifact, ...]] = field(hash=False)
     highest: Mapping[str, Mapping[str, int]] = field(hash=False)
     sha256: Mapping[str, Mapping[str, str]] = field(hash=False)
 
 
-def make_shelf(evidence: Evidence) -> Shelf:
+def make_shelf(evidence: Evidence, catalog: Catalog) -> Shelf:
     of_output: dict[tuple[str, str, str], list[Artifact]] = {}
+    of_name: dict[tuple[str, str], list[Artifact]] = {}
     for artifact in evidence.artifacts:
         if artifact.record is not None:
-            key = (artifact.record.package, artifact.record.partition, artifact.name)
-            of_output.setdefault(key, []).append(artifact)
+            identity = catalog.identity_of(artifact.record.package, artifact.record.partition, artifact.subdir)
+            of_output.setdefault((identity.package, identity.partition, artifact.name), []).append(artifact)
+            of_name.setdefault((identity.package, artifact.name), []).append(artifact)
     highest: dict[str, dict[str, int]] = {}
     for label, files in evidence.published.items():
         numbers = highest.setdefault(label, {})
@@ -44,7 +49,12 @@ def make_shelf(evidence: Evidence) -> Shelf:
     sha256 = {
         label: {listed.filename: listed.sha256 for listed in files} for label, files in evidence.published.items()
     }
-    return Shelf({key: tuple(found) for key, found in of_output.items()}, highest, sha256)
+    return Shelf(
+        {key: tuple(found) for key, found in of_output.items()},
+        {name: tuple(found) for name, found in of_name.items()},
+        highest,
+        sha256,
+    )
 
 
 def find_expected(
@@ -67,14 +77,16 @@ def find_expected(
         local = {name: value for name, value in contents.items() if _bare(name) in there}
         local |= {name: value for name, value in siblings.items() if name in required}
         candidates = shelf.of_output.get((variant.id.package, variant.id.partition, output.name), ())
-        mine = [item for item in candidates if item.record and item.record.parts.get("variant") == dict(output.variant)]
+        # An output that uses fewer keys than its siblings belongs to several partitions, and any of them may have built it.
+        everywhere = shelf.of_name.get((variant.id.package, output.name), ())
+        mine = [item for item in everywhere if item.record and item.record.parts.get("variant") == dict(output.variant)]
         last = max(mine or candidates, key=lambda item: (item.built, item.build_number), default=None)
         parts = input_parts(
             output,
             files=files.files,
             sources={**files.sources, **commits_of(output, evidence, last)},
             local_packages=local,
-            platform=evidence.platform,
+            platform=catalog.packages[variant.id.package].platform,
         )
         value = input_digest(parts, recipe_digest=output.binding_digest)
         siblings[output.name] = f"{output.version} inputs:{value}"
@@ -83,7 +95,8 @@ def find_expected(
         rivals = _rivals(mine, others, evidence, evidence.targets.get(variant.id.package, ()), shelf)
         good = [item for item in rivals if any(_holds(record, value, evidence) for record in item.records)]
         best = max(good, key=lambda item: item.build_number, default=None)
-        found.append(Expected(output, parts, value, tests, best, _passed(best, tests, evidence), last, rivals))
+        gpu = _gpu_state(output, best, files.files, evidence)
+        found.append(Expected(output, parts, value, tests, best, _passed(best, tests, evidence), last, rivals, gpu))
     return tuple(found)
 
 
@@ -107,7 +120,7 @@ def commits_of(output: Output, evidence: Evidence, last: Artifact | None) -> dic
     """The commits of the git sources: as last asked, else as the last package was built from."""
     known = dict(last.records[-1].parts.get("sources", {})) if last is not None and last.records else {}
     found = {}
-    for source in output.rendered.get("source") or []:
+    for source in output.sources:
         if "git" in source:
             key = git_source_key(source)
             commit = evidence.commits.get(key)
@@ -183,6 +196,13 @@ def _passed(item: Artifact | None, tests: Mapping[str, Any], evidence: Evidence)
     if cleared is not None and wanted not in cleared:
         return False
     return any(digest(record.tests) == wanted for record in item.records)
+
+
+def _gpu_state(output: Output, best: Artifact | None, files: Mapping[str, str], evidence: Evidence) -> GpuState | None:
+    if not output.gpu_tests:
+        return None
+    records = evidence.gpu.get(best.sha256, ()) if best is not None else ()
+    return state_of(records, digest_of_tests(output.gpu_tests, files))
 
 
 def _bare(name: str) -> str:

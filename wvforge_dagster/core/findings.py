@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wvforge_dagster.core.failure import Failure, FailureClass
@@ -33,19 +33,24 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found in one package; nothing if it passed."""
+    """What one check found in one package; nothing if it passed.
+
+    Attributes:
+        seen: what it looked at, in plain values, where others ask for that later.
+    """
 
     name: str
     findings: tuple[Finding, ...] = ()
+    seen: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, name: str, findings: Iterable[Finding]) -> CheckResult:
+    def of(cls, name: str, findings: Iterable[Finding], seen: Mapping[str, Any] | None = None) -> CheckResult:
         """The result with at most `MOST_FINDINGS`, the errors first."""
         found = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
         if len(found) > MOST_FINDINGS:
             rest = Finding(f"and {len(found) - MOST_FINDINGS} more", severity=found[MOST_FINDINGS].severity)
             found = [*found[:MOST_FINDINGS], rest]
-        return cls(name, tuple(found))
+        return cls(name, tuple(found), seen or {})
 
     def severity(self, settings: Mapping[str, str]) -> Severity | None:
         """What the result weighs: None if nothing was found, or the check is off.
@@ -65,13 +70,13 @@ class CheckResult:
 
     def to_json(self) -> dict[str, Any]:
         findings = [[finding.what, finding.file, finding.severity.value] for finding in self.findings]
-        return {"name": self.name, "findings": findings}
+        return {"name": self.name, "findings": findings} | ({"seen": dict(self.seen)} if self.seen else {})
 
     @classmethod
     def from_json(cls, value: Any) -> CheckResult:
         """Raises KeyError, TypeError or ValueError if `value` is none."""
         findings = (Finding(str(what), str(file), Severity(severity)) for what, file, severity in value["findings"])
-        return cls(str(value["name"]), tuple(findings))
+        return cls(str(value["name"]), tuple(findings), dict(value.get("seen") or {}))
 
 
 def blocking(results: Iterable[CheckResult], settings: Mapping[str, str]) -> tuple[CheckResult, ...]:

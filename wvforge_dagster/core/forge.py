@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
+from wvforge_dagster.core.classes import Classes, ClassSettings
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.limits import Limits, SomeLimits
+from wvforge_dagster.core.platforms import PLATFORMS
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 
 CONFIG_NAME = "forge.yaml"
@@ -54,60 +57,41 @@ def _as_file(value: Any) -> Any:
     return {"file": value} if isinstance(value, str) else value
 
 
+def _as_architectures(value: Any) -> Architectures:
+    """A list for all CUDA releases, or lists by release; YAML reads ``8.6`` as a number."""
+    if isinstance(value, Architectures):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = {"": value}
+    if not isinstance(value, Mapping) or not all(
+        isinstance(items, Sequence) and not isinstance(items, str) for items in value.values()
+    ):
+        raise ValueError('should be a list such as ["8.0", "9.0+PTX"], or such lists by CUDA release')
+    return Architectures.from_json({str(release): [str(item) for item in items] for release, items in value.items()})
+
+
+def _is_platform(value: str) -> str:
+    if value not in PLATFORMS:
+        raise ValueError(f"there is no platform {value!r}; there are {', '.join(PLATFORMS)}")
+    return value
+
+
+PlatformName = Annotated[str, AfterValidator(_is_platform)]
+
 ChannelName = Annotated[str, Field(min_length=1), AfterValidator(_is_channel_name)]
 
 
-class SomeLimits(_Settings):
-    """Limits of some packages; what is not given is as for all."""
+class CompilerCacheSettings(_Settings):
+    """A cache of what compilers made, which builds share."""
 
-    hours: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Longest time of a build, in hours."
+    size_gib: float = Field(
+        default=20.0, gt=0, allow_inf_nan=False, description="Most that it takes on the disk, in GiB."
     )
-    memory_gib: float | None = Field(
+    folder: str | None = Field(
         default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Most resident memory of one build with all its processes, in GiB; none: no limit.",
+        min_length=1,
+        description="Where it lies, relative to the forge; none: cache/compilers in its output.",
     )
-    test_hours: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
-    )
-    cores: int | None = Field(
-        default=None,
-        ge=1,
-        description="What scripts are told in CPU_COUNT; none: the machine's cores, divided among the builds side by side.",
-    )
-    disk_gib: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Most that the folder of one build takes on the disk, in GiB; none: no limit.",
-    )
-
-
-class Limits(SomeLimits):
-    """What one build or test may use before it is ended: for all, for the class of heavy builds, and for some packages."""
-
-    hours: float = Field(
-        default=12.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Longest time that one package variant may build, in hours.",
-    )
-    test_hours: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="Longest time of one package's tests, in hours."
-    )
-    heavy: SomeLimits = Field(default=SomeLimits(), description="Of the packages that forge.yaml calls heavy.")
-    packages: dict[str, SomeLimits] = Field(
-        default={}, description="Of packages by name or pattern; those of later ones win."
-    )
-
-    def of(self, package: str, *, heavy: bool) -> Limits:
-        """The limits of one package."""
-        special = [self.heavy] if heavy else []
-        special += [limits for pattern, limits in self.packages.items() if fnmatchcase(package, pattern)]
-        changed = {key: value for limits in special for key, value in limits if value is not None}
-        return self.model_copy(update=changed)
 
 
 class Forge(_Settings):
@@ -136,11 +120,20 @@ class Forge(_Settings):
     output: str = Field(
         default="output", min_length=1, description="Folder of the staging channel, logs, caches and work folders."
     )
-    platform: str = Field(default="linux-64", description="The platform that is built for.")
-    heavy: tuple[str, ...] = Field(
-        default=(), description="Names (or patterns) of packages whose builds take a whole machine: one at a time."
+    platforms: tuple[PlatformName, ...] = Field(
+        default=("linux-64",),
+        min_length=1,
+        description="The platforms that are built for; the packages of the first have plain names, and noarch ones are its. "
+        "`platform: NAME` means one.",
     )
+    classes: Classes
     limits: Limits = Limits()
+    compiler_cache: CompilerCacheSettings | None = Field(
+        default=None,
+        alias="compiler-cache",
+        description="A cache of what compilers made: {size_gib: 20, folder: PATH}, {} for the defaults; none: there is none, "
+        "because what one build writes to it, others take for theirs.",
+    )
     isolation: Annotated[Literal["auto", "required", "off"], BeforeValidator(off_of_yaml)] = Field(
         default="auto",
         description="Builds and tests run in a sandbox: where there is one (with a warning where not), always, or never.",
@@ -152,6 +145,15 @@ class Forge(_Settings):
         default=Checks(), description="What the findings of the package checks weigh: error, warning or off, by check."
     )
     network: bool = Field(default=True, description="Whether build scripts may use the network.")
+    architectures: Annotated[Architectures, BeforeValidator(_as_architectures)] = Field(
+        default=NOTHING_DECLARED,
+        description="CUDA architectures that packages carry code for: a list for all CUDA releases, or lists by release.",
+    )
+    gpu_tests: Literal["shown", "required"] = Field(
+        default="shown",
+        alias="gpu-tests",
+        description="Whether packages whose GPU tests have not passed on a GPU may be published.",
+    )
     rebuild: Literal["raise", "refuse"] = Field(
         default="raise",
         description="When inputs changed and the recipe's build number did not: raise the number, or refuse to build.",
@@ -167,6 +169,12 @@ class Forge(_Settings):
         default=None,
         description="When the nightly run starts by itself, as five cron fields; none: it is started by hand.",
     )
+
+    @property
+    def platform(self) -> str:
+        """The first platform, whose packages have plain names."""
+        return self.platforms[0]
+
     watch: int | None = Field(
         default=None,
         ge=1,
@@ -187,10 +195,35 @@ def load_forge(root: Path) -> Forge:
         data = {}
     if not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
+    _refuse_old_keys(data, path)
     try:
-        return Forge.model_validate(_tuples(data))
+        return Forge.model_validate(_tuples(_with_platforms(data, path)))
     except ValidationError as error:
         raise _explain(error, path, data) from None
+
+
+def _with_platforms(data: Mapping[Any, Any], path: Path) -> Mapping[Any, Any]:
+    """`data` with ``platform: NAME`` written as ``platforms: [NAME]``, and no platform twice."""
+    if "platform" in data:
+        if "platforms" in data:
+            raise ForgeError("is given beside platforms", where=f"{path}: platform", remedy="remove it")
+        data = {key: value for key, value in data.items() if key != "platform"} | {"platforms": [data["platform"]]}
+    given = data.get("platforms")
+    if isinstance(given, list) and len({str(name) for name in given}) < len(given):
+        raise ForgeError("names a platform twice", where=f"{path}: platforms", remedy="remove one")
+    return data
+
+
+def _refuse_old_keys(data: Mapping[Any, Any], path: Path) -> None:
+    limits = data.get("limits")
+    for key, has, now in (
+        ("heavy", "heavy" in data, "packages: [...]"),
+        ("limits.heavy", isinstance(limits, Mapping) and "heavy" in limits, "hours: ..., memory_gib: ..."),
+    ):
+        if has:
+            raise ForgeError(
+                "is no key any more", where=f"{path}: {key}", remedy=f"write classes: {{heavy: {{{now}}}}}"
+            )
 
 
 def read_yaml(path: Path, *, remedy: str) -> Any:
@@ -244,9 +277,14 @@ def _model_at(location: Sequence[str | int]) -> type[BaseModel]:
     """The model whose key the last part of a location is."""
     if len(location) == 1:
         return Forge
-    lists: dict[str | int, type[BaseModel]] = {"variants": VariantFile, "channels": FileChannel}
+    holders: dict[str | int, type[BaseModel]] = {
+        "variants": VariantFile,
+        "channels": FileChannel,
+        "classes": ClassSettings,
+        "compiler-cache": CompilerCacheSettings,
+    }
     models = (Checks, SomeChecks) if location[0] == "checks" else (Limits, SomeLimits)
-    return lists.get(location[0]) or models[0 if len(location) == 2 else 1]
+    return holders.get(location[0]) or models[0 if len(location) == 2 else 1]
 
 
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:

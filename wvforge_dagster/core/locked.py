@@ -58,9 +58,10 @@ def that_matter(
             package that the package's own requirements, which came of its pins and run exports, do not allow any more.
         fits: whether the built package's requirements allow a package of this name.
     """
-    return tuple(
-        item
-        for item in found
-        if item.section in policy
-        or ("pinned" in policy and item.section == "host" and item.new is not None and not fits(item.name, item.new))
-    )
+
+    def matters(item: Difference) -> bool:
+        section = item.section.removeprefix("staging ")
+        breaks_a_pin = section == "host" and item.new is not None and not fits(item.name, item.new)
+        return section in policy or ("pinned" in policy and breaks_a_pin)
+
+    return tuple(item for item in found if matters(item))

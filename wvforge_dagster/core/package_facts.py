@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from wvforge_dagster.core.device_code import DeviceCode
+
 HOST_PREFIX = "host prefix"
 BUILD_PREFIX = "build prefix"
 WORK_FOLDER = "work folder"
@@ -54,6 +56,7 @@ class PackageFacts:
         license_files: names below info/licenses.
         host: ``(NAME, VERSION, BUILD)`` of the packages of its host environment, by the engine's own account.
         rewritten: the files whose prefix an installer rewrites.
+        device_code: by path, of the libraries that have code for GPUs.
         differences: by path, in what the payload is not as info/paths.json lists it.
     """
 
@@ -68,6 +71,7 @@ class PackageFacts:
     rewritten: frozenset[str] = frozenset()
     differences: Mapping[str, str] = field(default_factory=dict, hash=False)
     linked: Mapping[str, Linked] = field(default_factory=dict, hash=False)
+    device_code: Mapping[str, DeviceCode] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"rewritten": sorted(self.rewritten)}
@@ -84,5 +88,8 @@ class PackageFacts:
                 "files": tuple(PackedFile(**names(item, "paths_left")) for item in value["files"]),
                 "rewritten": frozenset(value["rewritten"]),
                 "linked": {path: Linked(**names(item, "needed", "search")) for path, item in value["linked"].items()},
+                "device_code": {
+                    path: DeviceCode(**names(item, "sass", "ptx")) for path, item in value["device_code"].items()
+                },
             }
         )

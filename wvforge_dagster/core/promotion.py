@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from wvforge_dagster.core.catalog import Catalog, VariantId
 from wvforge_dagster.core.columns import matches
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, Status
 
 WAITS = "waits for its column"
 """How the reason of what lacks nothing else begins."""
@@ -23,8 +23,8 @@ class Column:
 
     Attributes:
         key: its values, such as ``12.8|3.12``; empty in a forge without dimensions.
-        passed: its package variants that are up to date, in dependency order.
-        lacking: the others, except for those that recipes skip.
+        passed: its package variants that are up to date and held by nothing, in dependency order.
+        lacking: the others, except for those that recipes skip, and those that are built on another machine.
     """
 
     key: str
@@ -55,9 +55,13 @@ def column_of(catalog: Catalog, statuses: Mapping[VariantId, Status], key: str) 
     ]
     return Column(
         key,
-        tuple(status for status in members if status.state in UP_TO_DATE),
-        tuple(status for status in members if status.state not in UP_TO_DATE and status.state is not State.SKIPPED),
+        tuple(status for status in members if _has_passed(status)),
+        tuple(status for status in members if not _has_passed(status) and status.state not in NOT_MADE_HERE),
     )
+
+
+def _has_passed(status: Status) -> bool:
+    return status.state in UP_TO_DATE and not status.held
 
 
 def waiting_for_columns(catalog: Catalog, statuses: Mapping[VariantId, Status]) -> dict[VariantId, Status]:

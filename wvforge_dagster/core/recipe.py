@@ -8,8 +8,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from wvforge_dagster.core.digest import digest
+from wvforge_dagster.core.gpu import GpuTest, read_gpu_tests
 
-SECTIONS = ("build", "host", "run", "test")
+OWN_KEY = "wvforge"
+"""What a recipe says to this project is below ``extra`` under this key."""
+
+BUILD_SECTIONS = ("build", "host", "staging build", "staging host")
+"""The sections whose packages go into what is built; the last two are those of the staging outputs that it inherits from."""
+
+SECTIONS = (*BUILD_SECTIONS, "run", "test")
 
 LEGACY_VARIANT_FILE = "conda_build_config.yaml"
 OWN_VARIANT_FILES = ("variants.yaml", LEGACY_VARIANT_FILE)
@@ -65,9 +72,20 @@ class Output:
         return kept | ({"package_contents": contents} if contents else {})
 
     @cached_property
+    def sources(self) -> tuple[dict[str, Any], ...]:
+        """Its sources as rendered, with those of the staging outputs that it inherits from."""
+        holders = (self.rendered, *(self.rendered.get("staging_caches") or ()))
+        return tuple(source for holder in holders for source in holder.get("source") or ())
+
+    @cached_property
     def binding_digest(self) -> str:
         """Digest of `binding`."""
         return digest(self.binding)
+
+    @cached_property
+    def gpu_tests(self) -> tuple[GpuTest, ...]:
+        """What it asks for in ``extra: wvforge: gpu-tests``. Raises ValueError if that cannot be read."""
+        return read_gpu_tests((self.rendered.get("extra") or {}).get(OWN_KEY))
 
     def requires(self, *sections: str) -> frozenset[str]:
         """Names of the packages that these sections require; all sections if none is given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +48,23 @@ class Retention:
     stays: Mapping[Build, str] = field(hash=False)
 
 
-def retain(builds: Iterable[Build], keep: int, fulfils: Callable[[str, Build], bool]) -> Retention:
+NOWHERE: Mapping[str, Sequence[Build]] = {}
+
+
+def retain(
+    builds: Iterable[Build],
+    keep: int,
+    fulfils: Callable[[str, Build], bool],
+    elsewhere: Mapping[str, Sequence[Build]] = NOWHERE,
+) -> Retention:
     """Keep of each series the newest `keep` builds, what is or may be current, and what a build that stays depends on.
 
     A dependency that a build of the same column which stays anyway fulfils takes no older one along.
 
     Args:
         fulfils: whether a build fulfils a spec.
+        elsewhere: what other channels hold, by their labels. All of it stays, as far as is known here; what one of them lacks
+            itself, it takes from these builds.
     """
     by_series: dict[Hashable, list[Build]] = defaultdict(list)
     by_name: dict[str, list[Build]] = defaultdict(list)
@@ -74,23 +84,39 @@ def retain(builds: Iterable[Build], keep: int, fulfils: Callable[[str, Build], b
                 stays[build] = "its package variant has nothing newer"
             elif build.undecided:
                 stays[build] = "which build its package variant is current with is not known yet"
-    queue = list(stays)
+    queue = [(build, spec, "") for build in stays for spec in build.depends]
+    queue += [
+        (build, spec, f" in {label}") for label, others in elsewhere.items() for build, spec in _lacks(others, fulfils)
+    ]
     while queue:
-        build = queue.pop()
-        for spec in build.depends:
-            found = [
-                other
-                for other in by_name[_name_of(spec)]
-                if matches(build.column, other.column) and fulfils(spec, other)
-            ]
-            if found and not any(other in stays for other in found):
-                newest = max(found, key=lambda other: other.order)
-                stays[newest] = f"{build.filename} depends on it ({spec})"
-                queue.append(newest)
+        build, spec, of = queue.pop()
+        found = _fulfilling(build, spec, by_name, fulfils)
+        if found and not any(other in stays for other in found):
+            newest = max(found, key=lambda other: other.order)
+            stays[newest] = f"{build.filename}{of} depends on it ({spec})"
+            queue += [(newest, further, "") for further in newest.depends]
     goes = [build for series in by_series.values() for build in reversed(series) if build not in stays]
     return Retention(tuple(goes), stays)
 
 
+def _lacks(builds: Sequence[Build], fulfils: Callable[[str, Build], bool]) -> Iterator[tuple[Build, str]]:
+    """What builds of one channel require, and none of them fulfils."""
+    by_name: dict[str, list[Build]] = defaultdict(list)
+    for build in builds:
+        by_name[build.name].append(build)
+    for build in builds:
+        yield from ((build, spec) for spec in build.depends if not _fulfilling(build, spec, by_name, fulfils))
+
+
+def _fulfilling(
+    build: Build, spec: str, by_name: Mapping[str, list[Build]], fulfils: Callable[[str, Build], bool]
+) -> list[Build]:
+    """The builds that fulfil what a build of their column requires."""
+    named = by_name.get(_name_of(spec), [])
+    return [other for other in named if matches(build.column, other.column) and fulfils(spec, other)]
+
+
 def _name_of(spec: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", spec)
+    """The package that a spec is for, which may be said with its channel: ``channel/subdir::name >=1``."""
+    found = re.match(r"[A-Za-z0-9._-]+", spec.partition("[")[0].rpartition("::")[2].strip())
     return found[0].lower() if found else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from wvforge_dagster.core.platforms import fits
 
 
 class Severity(str, Enum):
@@ -27,6 +28,7 @@ CHECKS = {
     "contents": "The files are those that the package lists of itself, each with the sha256 that it lists.",
     "libraries": "Each linked library is in the package, in what it requires to run, or on every machine.",
     "pins": "The run requirements hold to the Python and the CUDA release of the variant.",
+    "architectures": "The device code of each library is for the CUDA architectures that forge.yaml declares.",
     "size": "The package is not more than twice or less than half as large as the last one of its variant.",
     "tests": "The recipe has tests, and none of them leaves out pip's own check.",
 }
@@ -81,6 +83,6 @@ class Checks(SomeChecks):
         """What is set for one package, by the name of the check. What is not set goes by each finding's own severity."""
         found = self.given()
         for pattern, checks in self.packages.items():
-            if fnmatchcase(package, pattern):
+            if fits(package, pattern):
                 found |= checks.given()
         return found

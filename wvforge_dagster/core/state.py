@@ -11,6 +11,7 @@ from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.gpu import GpuState
 from wvforge_dagster.core.recipe import Output
 
 
@@ -27,6 +28,7 @@ class State(str, Enum):
     BLOCKED = "blocked"
     UNSOLVABLE = "unsolvable"
     SKIPPED = "skipped"
+    ELSEWHERE = "elsewhere"
     RETIRED = "retired"
 
     def __str__(self) -> str:
@@ -34,7 +36,11 @@ class State(str, Enum):
 
 
 UP_TO_DATE = frozenset({State.PUBLISHED, State.STAGED})
-STUCK = frozenset({State.FAILED, State.BLOCKED, State.UNSOLVABLE})
+STUCK = frozenset({State.FAILED, State.BLOCKED, State.UNSOLVABLE, State.ELSEWHERE})
+"""What cannot be had here before something else changes."""
+NOT_MADE_HERE = frozenset({State.SKIPPED, State.ELSEWHERE})
+"""What nobody asks this machine for."""
+
 TO_BUILD = frozenset({State.STALE, State.MISSING, State.WAITING, State.BUILDING})
 
 
@@ -48,6 +54,7 @@ class Expected:
         found: the package that was made from exactly that, if a channel holds one that no newer one shadows.
         tested: whether `found` passed these tests.
         last: the newest package of this output and variant, whatever it was made from.
+        gpu: what is known of the GPU tests of `found`; None if it has none.
         rivals: the newest packages in staging and in each target that nothing shadows: what a new build is compared with.
     """
 
@@ -59,6 +66,7 @@ class Expected:
     tested: bool
     last: Artifact | None
     rivals: tuple[Artifact, ...] = ()
+    gpu: GpuState | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,8 @@ class Status:
         tests_only: the file is good, and only its tests have to run again.
         want: a digest over everything that it is to be made from, through what it needs as well, known before that is built.
         kept: the files of a retired one.
+        held: why it goes to no target although it is up to date; empty if nothing holds it.
+        broken: its recipe, or a file of it, cannot be used as it is: nothing is tried until that is mended.
     """
 
     id: VariantId
@@ -87,6 +97,8 @@ class Status:
     want: str = ""
     kept: tuple[Artifact, ...] = ()
     with_column: tuple[str, ...] = ()
+    held: str = ""
+    broken: bool = False
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -98,6 +110,12 @@ class Status:
     def input_digest(self) -> str:
         """One digest over everything that an attempt to make it depends on: the inputs of all outputs, and their tests."""
         return digest([[expected.input_digest, expected.tests] for expected in self.expected])
+
+    @property
+    def gpu(self) -> GpuState | None:
+        """What is known of the GPU tests of all its packages; None if it has none."""
+        found = {expected.gpu for expected in self.expected}
+        return next((state for state in (GpuState.FAILED, GpuState.PENDING, GpuState.PASSED) if state in found), None)
 
     @property
     def is_settled(self) -> bool:

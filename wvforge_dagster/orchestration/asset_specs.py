@@ -10,8 +10,8 @@ import dagster as dg
 from wvforge_dagster.core.catalog import Catalog, Package
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import RecipeFiles
+from wvforge_dagster.core.platforms import plain_name
 from wvforge_dagster.orchestration.checks import check_names
-from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import UPLOAD, package_key, upload_key
 from wvforge_dagster.orchestration.metadata import package_metadata
@@ -19,11 +19,14 @@ from wvforge_dagster.orchestration.partitions import partition_mapping, partitio
 
 
 def group_of(package: Package) -> str:
-    """The asset group: the level, so that the lineage page reads from left to right."""
-    return f"level_{package.level}"
+    """The asset group: the level, so that the lineage page reads from left to right; a further platform's packages have one."""
+    further = package.name.removesuffix(plain_name(package.name)).rstrip("/")
+    return further.replace("-", "_") or f"level_{package.level}"
 
 
-def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None) -> dg.AssetSpec:
+def package_spec(
+    forge: ForgeOnDisk, package: Package, partitions: dg.PartitionsDefinition | None, files: RecipeFiles | None
+) -> dg.AssetSpec:
     """The asset that is a package, as Dagster shows it."""
     about = package.recipe.about if package.recipe else None
     description = package.fault or (about.description or about.summary if about else "") or package.name
@@ -41,8 +44,11 @@ def package_spec(forge: ForgeOnDisk, package: Package, partitions: dg.Partitions
         group_name=group_of(package),
         kinds={"conda", "cuda"} if cuda else {"conda", "python"} if _is_python(package) else {"conda"},
         owners=list(_owners(package)),
-        metadata=package_metadata(package),
-        code_version=_code_version(package, recipe_files(forge, package) if package.recipe else None),
+        metadata={
+            **package_metadata(package, forge.not_built_here(package.name)),
+            "class": str(forge.class_of(package.name)),
+        },
+        code_version=_code_version(package, files),
         partitions_def=partitions,
         skippable=True,
     )
@@ -83,7 +89,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         check_names(package),
         forge.forge.checks.of(package.name),
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
-        forge.is_heavy(package.name),
+        forge.class_of(package.name).name,
         [(channel.label, target.publish) for target, channel in forge.targets_of(package.name)],
         _code_version(package, files),
     ]

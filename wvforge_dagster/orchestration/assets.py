@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of the functions.
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,6 +13,7 @@ from dagster._core.definitions.definition_config_schema import convert_user_faci
 from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.asset_definitions import define_asset, shared
@@ -31,8 +32,9 @@ from wvforge_dagster.orchestration.metadata import (
 )
 from wvforge_dagster.orchestration.package_asset_check import package_check_results, package_check_specs
 from wvforge_dagster.orchestration.partitions import partition_of, partitions_definition
-from wvforge_dagster.orchestration.pools import BUILD_POOL, HEAVY_POOL, UPLOAD_POOL
+from wvforge_dagster.orchestration.pools import UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 
 BUILD_CONFIG = convert_user_facing_definition_config_schema(
     {
@@ -43,20 +45,37 @@ BUILD_CONFIG = convert_user_facing_definition_config_schema(
 """Settings of one run of a package asset."""
 
 
-def forge_assets(forge: ForgeOnDisk) -> list[dg.AssetsDefinition]:
-    """One package asset and one upload asset for each package."""
-    packages = forge.catalog.packages.values()
+def forge_assets(
+    forge: ForgeOnDisk, files: Mapping[str, RecipeFiles] | None = None
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """One package asset and one upload asset for each package; what is built on another machine is shown, and cannot be
+    materialized.
+
+    Args:
+        files: of the recipes, if the caller has looked already.
+    """
+    found = files_of_recipes(forge) if files is None else files
+    everything = forge.catalog.packages.values()
+    packages = [package for package in everything if forge.not_built_here(package.name) is None]
+    elsewhere = [package for package in everything if forge.not_built_here(package.name) is not None]
     build, upload = _build_function(forge), _upload_function(forge)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
-            *(_package_asset(forge, package, build) for package in packages),
+            *(_package_asset(forge, package, found.get(package.name), build) for package in packages),
             *(_upload_asset(forge, package, upload) for package in packages),
+            *(
+                package_spec(forge, package, partitions_definition(package.dimensions), found.get(package.name))
+                for package in elsewhere
+            ),
+            *(upload_spec(forge, package) for package in elsewhere),
         ]
 
 
-def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunction) -> dg.AssetsDefinition:
+def _package_asset(
+    forge: ForgeOnDisk, package: Package, files: RecipeFiles | None, build: DecoratedOpFunction
+) -> dg.AssetsDefinition:
     """The asset that builds, tests and stages a package."""
     partitions = partitions_definition(package.dimensions)
     tests = (
@@ -72,9 +91,9 @@ def _package_asset(forge: ForgeOnDisk, package: Package, build: DecoratedOpFunct
     return define_asset(
         build,
         op_name=op_name(BUILD, package.name, forge.catalog),
-        spec=package_spec(forge, package, partitions),
+        spec=package_spec(forge, package, partitions, files),
         checks=[*tests, *package_check_specs(package, partitions)],
-        pool=HEAVY_POOL if forge.is_heavy(package.name) else BUILD_POOL,
+        pool=forge.class_of(package.name).name,
         config=BUILD_CONFIG,
     )
 
@@ -136,7 +155,12 @@ def _upload_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
         if not published.artifacts:
             return
         if not published.entries and forge.targets_of(package.name):
-            context.log.info(f"{identity} goes out with its column, by the job promote")
+            words = (
+                f"is not published: {published.held}"
+                if published.held
+                else "goes out with its column, by the job promote"
+            )
+            context.log.info(f"{identity} {words}")
             return
         metadata: dict[str, Any] = {"channels": ", ".join(label for label, _ in published.entries) or "none"}
         shown = artifacts_metadata(published.artifacts)

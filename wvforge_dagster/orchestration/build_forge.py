@@ -11,7 +11,7 @@ from dagster._core.instance import InstanceRef
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, mend_channels
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -70,7 +70,7 @@ class Outcome:
             status
             for identity, status in self.statuses.items()
             if identity in self.failed
-            or status.state not in UP_TO_DATE | {State.SKIPPED}
+            or status.state not in UP_TO_DATE | NOT_MADE_HERE
             or (status.state is State.STAGED and self.publish and status.goes_to)
         )
 
@@ -102,8 +102,8 @@ def build_forge(
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
+    statuses = derive_statuses(forge)
     while True:
-        statuses = derive_statuses(forge)
         plan = plan_of(forge, wanted, statuses, frozenset(tried))
         given_up |= plan.given_up
         plan, unsolvable = solve_first(forge, plan, statuses)
@@ -118,9 +118,11 @@ def build_forge(
             forge, plan, on_event, jobs=wanted.jobs, publish=wanted.publish, force=force, instance=instance
         )
         tried |= plan.reasons.keys()
-    refresh(forge, [channel for _, channel in forge.targets])
+        refresh(forge, [channel for _, channel in forge.targets])
+        statuses = derive_statuses(forge)
+    if unsolvable:
+        statuses = derive_statuses(forge)
     warnings |= {str(path): _aside_warning(path) for path in sorted(_set_aside(forge) - before)}
-    statuses = derive_statuses(forge)
     if wanted.publish:
         share_all_notes(forge, statuses.values())
     with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
@@ -128,7 +130,13 @@ def build_forge(
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
     found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
-    return Outcome(mine, failed, frozenset(given_up - tried), wanted.publish, (*warnings.values(), *isolation, *found))
+    return Outcome(
+        mine,
+        failed,
+        frozenset(given_up - tried),
+        wanted.publish,
+        (*forge.warnings, *warnings.values(), *isolation, *found),
+    )
 
 
 def plan_of(

@@ -15,6 +15,8 @@ from wvforge_dagster.build.builder import (
     build_output,
     remove_folder,
 )
+from wvforge_dagster.build.compiler_cache import PROGRAM as CACHE_NAME
+from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.build.materials import SIBLINGS
@@ -27,16 +29,20 @@ from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.recipe import Output
+from wvforge_dagster.core.siblings import whole_variant
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
-from wvforge_dagster.orchestration.evidence import recipe_files
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_facts
+from wvforge_dagster.orchestration.recipe_files import recipe_files
 from wvforge_dagster.orchestration.staged_builds import stage, vouch_for
 from wvforge_dagster.orchestration.staging import bring
+
+CACHE_PART = "compiler cache"
+"""The recorded part of packages that were compiled with one; it never binds."""
 
 FETCH_PAUSES = (2.0, 8.0)
 """Seconds between the attempts to fetch a source."""
@@ -45,7 +51,9 @@ FETCH_PAUSES = (2.0, 8.0)
 def build_variant(
     forge: ForgeOnDisk, variant: PackageVariant, status: Status, column: tuple[Artifact, ...], on_log: OnLog
 ) -> Made:
-    """Build, test and stage all outputs of a package variant; all of them, or none.
+    """Build, test and stage the outputs of a package variant; all of them, or none.
+
+    An output that another partition has built already from the same inputs is taken as it is (`_to_build`).
 
     Args:
         column: the forge's own packages that the build may use.
@@ -56,11 +64,18 @@ def build_variant(
     built: list[BuiltPackage] = []
     checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
-        number = build_number(forge, variant, status)
+        wanted, number = _to_build(forge, variant, status)
         siblings = FolderChannel(attempt.work / SIBLINGS, label=SIBLINGS)
-        for position, expected in enumerate(status.expected):
+        kept = [item.found for item in status.expected if item.found and item not in wanted]
+        for entry in bring(forge, kept):
+            path = forge.staging.path / entry.subdir / entry.filename
+            siblings.publish([PackageFile.read(path, entry.subdir)])
+            attempt.write(
+                "info", f"{entry.filename} is there already: another partition of {variant.id.package} has it too"
+            )
+        for position, expected in enumerate(wanted):
             request = build_request(forge, variant, expected, number)
-            channels = [siblings.url] if built else []
+            channels = [siblings.url] if built or kept else []
             package = build_patiently(attempt, request, str(position), channels)
             _check_sources(forge, variant, expected)
             built.append(package)
@@ -72,21 +87,21 @@ def build_variant(
             passed = not any(outcome.failure for outcome in outcomes)
             if passed:
                 # After the tests, whose environments tell which libraries the run requirements have.
-                checks.append(check_facts(facts, package.file, expected, place))
+                checks.append(check_facts(facts, package.file, expected, place, attempt.beside))
                 attempt.checks += [(expected.output.name, result) for result in checks[-1]]
                 passed = not blocking(checks[-1], forge.forge.checks.of(variant.id.package))
             if not passed:
                 _keep_aside(forge, variant.id, package.file)
                 break
-            if len(status.expected) > 1:
+            if len(wanted) > 1:
                 siblings.publish([package.file])
         attempt.raise_failed()
-        equal = _equal_packages(status.expected, built)
-        if equal is not None and not vouch_for(attempt, status.expected, built, equal, checks):
+        equal = _equal_packages(wanted, built)
+        if equal is not None and not vouch_for(attempt, wanted, built, equal, checks):
             equal = None
         if equal is None:
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            stage(forge, status.expected, built, checks)
+            stage(forge, wanted, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -97,15 +112,37 @@ def build_variant(
                 assert record is not None, "a package that was just built carries its record"
                 note = replace(record, environments=package.environments.to_json())
                 forge.staging.add_notes(entry, [note.to_extra()])
+        made = dict(zip((id(item) for item in wanted), artifacts, strict=True))
+        whole = (made.get(id(item)) or item.found for item in status.expected)
         return Made(
-            artifacts,
+            tuple(artifact for artifact in whole if artifact is not None),
             status.reason,
             outcome,
             tests=tuple(attempt.tests),
             checks=tuple(attempt.checks),
             seconds=attempt.seconds(built),
             log=attempt.log,
+            measure=attempt.measure(built),
+            cache_use=_cache_use(built),
         )
+
+
+def _to_build(forge: ForgeOnDisk, variant: PackageVariant, status: Status) -> tuple[tuple[Expected, ...], int]:
+    """The outputs that are built, in dependency order, and their build number.
+
+    An output that is there from the same inputs, built by another partition of its package, is not built again, if the new
+    ones get its number: they may pin it exactly, and such a pin has the number of the recipe that they are built from.
+
+    Raises:
+        ForgeError: see `build_number`.
+    """
+    lacking = tuple(item for item in status.expected if item.found is None)
+    there = [item for item in status.expected if item.found is not None]
+    if lacking and there and all(item.tested for item in there):
+        number = build_number(forge, variant, lacking)
+        if all(item.found and item.found.build_number == number for item in there):
+            return lacking, number
+    return status.expected, build_number(forge, variant, status.expected)
 
 
 def build_patiently(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> BuiltPackage:
@@ -164,11 +201,12 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         input_digest=expected.input_digest,
         parts=expected.parts,
         tests=expected.tests,
-        recorded=recorded_parts(isolation_name(forge)),
+        # Whose objects are in it is asked of a package that somebody has to trust.
+        recorded=recorded_parts(isolation_name(forge))
+        | ({CACHE_PART: CACHE_NAME} if forge.forge.compiler_cache else {}),
         recipe_number=output.build_number,
     )
-    sources = output.rendered.get("source") or []
-    commits = (expected.parts["sources"][git_source_key(source)] for source in sources if "git" in source)
+    commits = (expected.parts["sources"][git_source_key(source)] for source in output.sources if "git" in source)
     return BuildRequest(
         recipe=forge.recipe_path(variant.id.package),
         recipe_sha256=recipe.sha256,
@@ -177,6 +215,7 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
         number=number if raised else None,
         string_suffix=f"_{number}" if raised and lacks_number else None,
         commits=tuple(commit.removeprefix("commit ") for commit in commits),
+        variant=whole_variant(output, recipe.outputs),
         network=forge.forge.network and _wants_network(forge, output, variant),
     )
 
@@ -189,6 +228,11 @@ def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) 
         where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"
         raise ForgeError(f"{own!r} is wrong", where=where, remedy=f"write {RECORD_KEY}: {{network: false}}")
     return wanted
+
+
+def _cache_use(built: list[BuiltPackage]) -> CacheUse | None:
+    found = [package.cache_use for package in built if package.cache_use is not None]
+    return sum(found, CacheUse()) if found else None
 
 
 def _keep_aside(forge: ForgeOnDisk, identity: VariantId, file: PackageFile) -> None:

@@ -19,8 +19,13 @@ def check_names(package: Package) -> tuple[str, ...]:
         return ()
     several = len(package.recipe.output_names) > 1
     names: dict[str, None] = {}
+    last: tuple[str, object] = ("", None)
     for output in package.recipe.outputs:
-        for name in test_names(output.rendered.get("tests") or []):
+        tests = output.rendered.get("tests") or []
+        if last == (output.name, tests):
+            continue
+        last = (output.name, tests)
+        for name in test_names(tests):
             names[_check_name(output.name, name, several=several)] = None
     return tuple(names)
 

@@ -37,7 +37,7 @@ def ask_commits(forge: ForgeOnDisk, packages: Iterable[str]) -> Mapping[str, For
     for name in packages:
         package = forge.catalog.packages[name]
         for output in package.recipe.outputs if package.recipe else ():
-            for source in output.rendered.get("source") or []:
+            for source in output.sources:
                 key = git_source_key(source) if "git" in source else ""
                 if key and key not in answers and key not in faults:
                     try:

@@ -33,7 +33,9 @@ def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> DryRun:
     bad: dict[VariantId, str] = {}
     for identity in wanted.selected:
         reason = statuses[identity].reason
-        if forge.catalog.packages[identity.package].fault is not None:
+        if statuses[identity].state is State.ELSEWHERE:
+            lines.append(f"elsewhere: {identity}: {reason}")
+        elif forge.catalog.packages[identity.package].fault is not None:
             bad[identity] = f"would fail: {identity}: {reason}"
         elif identity in plan.given_up:
             state = statuses[identity].state

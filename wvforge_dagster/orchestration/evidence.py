@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,22 +16,23 @@ from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact, Record
-from wvforge_dagster.core.catalog import Package, VariantId
-from wvforge_dagster.core.derive import derive
-from wvforge_dagster.core.digest import digest_files, digest_tree
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.derive import derive, derive_some
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.evidence import Evidence, Listed, RecipeFiles
-from wvforge_dagster.core.recipe import OWN_VARIANT_FILES
+from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import cleared_files
+from wvforge_dagster.orchestration.gpu_records import gpu_records
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.removed import removed_filenames
 from wvforge_dagster.orchestration.whole_files import write_whole
+from wvforge_dagster.settings import platform_of_machine
 
 _inspected: dict[str, Artifact] = {}
 
@@ -44,56 +46,61 @@ def derive_statuses(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> dic
     return derive(forge.catalog, gather(forge, mine=mine))
 
 
-def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> Evidence:
-    """All evidence, now."""
-    packages = forge.catalog.packages
-    listings = {channel.label: channel_entries(forge, channel) for _, channel in forge.targets}
-    staged = channel_entries(forge, forge.staging)
+def derive_one(forge: ForgeOnDisk, identity: VariantId, *, mine: VariantId | None = None) -> dict[VariantId, Status]:
+    """The status of a package variant and of all that it needs, now: what one build asks for, whatever else the forge holds.
+
+    Args:
+        mine: as in `derive_statuses`.
+    """
+    identities = forge.catalog.with_needs(identity)
+    return derive_some(forge.catalog, gather(forge, mine=mine, only=identities), identities)
+
+
+def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None, only: tuple[VariantId, ...] | None = None) -> Evidence:
+    """All evidence, now.
+
+    Args:
+        only: the package variants that it is to tell of; None for all.
+    """
+    packages: Set[str] = forge.catalog.packages.keys()
+    names: Set[str] | None = None
+    if only is not None:
+        packages = {identity.package for identity in only}
+        names = {name for name, owner in forge.catalog.provider.items() if owner in packages}
+    listings = {channel.label: channel_entries(forge, channel, names) for _, channel in forge.targets}
+    staged = channel_entries(forge, forge.staging, names)
     return Evidence(
-        platform=forge.forge.platform,
-        files=files_of_recipes(forge),
+        machine=platform_of_machine(),
+        files=files_of_recipes(forge, packages),
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
         by_column=frozenset(channel.label for _, channel in forge.targets_by_column),
         failures=read_failures(forge),
-        building=held_locks(forge) - {mine},
+        building=held_locks(forge, only) - {mine},
         commits=known_commits(forge),
         recorded=recorded_parts(isolation_name(forge)),
         rebuild_on=frozenset(forge.forge.rebuild_on),
+        gpu=gpu_records(forge, staged),
+        gpu_required=forge.forge.gpu_tests == "required",
         cleared=cleared_files(forge, staged, (entry for entries in listings.values() for entry in entries)),
     )
 
 
-def files_of_recipes(forge: ForgeOnDisk) -> dict[str, RecipeFiles]:
-    """`recipe_files` of every package that has a recipe, by name."""
-    packages = forge.catalog.packages
-    return {name: recipe_files(forge, package) for name, package in packages.items() if package.recipe is not None}
-
-
-def recipe_files(forge: ForgeOnDisk, package: Package) -> RecipeFiles:
-    """Digests of the files that a recipe uses besides its recipe.yaml."""
-    path = forge.root / package.path
-    sources: dict[str, str] = {}
-    for output in package.recipe.outputs if package.recipe else ():
-        for source in output.rendered.get("source") or []:
-            if "path" in source and source["path"] not in sources:
-                sources[source["path"]] = digest_tree(path.parent / source["path"])
-    without = (path.name, *OWN_VARIANT_FILES)
-    return RecipeFiles(digest_files(path.parent, without=without, without_folder=forge.output), sources)
-
-
-def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry, ...]:
+def channel_entries(forge: ForgeOnDisk, channel: Channel, names: Set[str] | None = None) -> tuple[ChannelEntry, ...]:
     """What a channel lists: now, if it is local, else as it was when it was last asked.
 
     A file of a folder that is gone or not of its listed length is left out: it is no package. A target whose index cannot be
     read lists nothing (`unreadable_targets` names it): the others are not stopped by it.
 
+    Args:
+        names: of the packages that are asked for; None for all.
+
     Raises:
         ForgeError: if the index of staging cannot be read.
     """
     if not channel.is_local:
-        return known_listing(forge, channel)
+        return tuple(e for e in known_listing(forge, channel) if names is None or e.name in names)
     folder = Path(unquote(urlsplit(channel.url).path))
     try:
         entries = channel.entries()
@@ -101,7 +108,8 @@ def channel_entries(forge: ForgeOnDisk, channel: Channel) -> tuple[ChannelEntry,
         if channel is forge.staging:
             raise
         return ()
-    return tuple(e for e in entries if _is_there(folder / e.subdir / e.filename, e.size))
+    asked = (e for e in entries if names is None or e.name in names)
+    return tuple(e for e in asked if _is_there(f"{folder}/{e.subdir}/{e.filename}", e.size))
 
 
 def unreadable_targets(forge: ForgeOnDisk) -> Mapping[str, ForgeError]:
@@ -127,7 +135,7 @@ def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry])
     """Read what the forge's own packages in a channel say of themselves, unless that is known. Returns the last fault."""
     fault = None
     for entry in entries:
-        if entry.name in forge.catalog.provider:
+        if forge.catalog.owner(entry.name, entry.subdir) is not None:
             try:
                 inspect_entry(forge, channel, entry, ask=True)
             except ForgeError as error:
@@ -206,10 +214,10 @@ def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
         return None
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _is_there(path: str, size: int) -> bool:
     """Whether a file that an index lists is there, in its length: one that was removed or cut is not published."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - thousands of times: a `Path` takes longer than the question
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size == size

@@ -12,9 +12,11 @@ from wvforge_dagster.core.derive import derive, reasons_to_build
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import Evidence
+from wvforge_dagster.core.gpu import GpuState
 from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.gpu_records import read_gpu_records
 
 
 def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator[str]:
@@ -54,11 +56,26 @@ def variants_of(forge: ForgeOnDisk, package: str, partition: str | None) -> tupl
 
 def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator[str]:
     yield f"{status.id}: {status.state}: {status.reason}"
+    if status.gpu is not None:
+        yield f"  GPU tests: {', '.join(_gpu_lines(forge, status)) or status.gpu}"
     for expected in status.expected:
         yield from _changed(expected, evidence)
         yield from _parts(expected)
         if expected.found or expected.last:
             yield from _package(forge, expected)
+    yield f"  class: {forge.class_of(status.id.package)}"
+    past = forge.history.get(status.id)
+    if past is not None:
+        yield f"  last build: {past.seconds:.0f} s, {past.builds[-1].memory / 2**20:.0f} MiB of memory"
+
+
+def _gpu_lines(forge: ForgeOnDisk, status: Status) -> Iterator[str]:
+    """What came of the GPU tests of each file, if they have run."""
+    staged = {entry.sha256: entry for entry in channel_entries(forge, forge.staging)}
+    for expected in status.expected:
+        found = expected.found
+        if expected.gpu not in (None, GpuState.PENDING) and found is not None and found.sha256 in staged:
+            yield str(read_gpu_records(forge, staged[found.sha256])[-1])
 
 
 def _changed(expected: Expected, evidence: Evidence) -> Iterator[str]:
@@ -84,7 +101,7 @@ def _parts(expected: Expected) -> Iterator[str]:
     yield f"    recipe: {output.binding_digest}"
     for name, value in parts["files"].items():
         yield f"    file {name}: {value}"
-    for source in output.rendered.get("source") or []:
+    for source in output.sources:
         if "url" in source:
             hashes = (f"{kind} {source[kind]}" for kind in ("sha256", "md5") if kind in source)
             yield f"    source {source['url']}: {', '.join(hashes) or 'no hash'}"

@@ -32,7 +32,7 @@ def read_failures(forge: ForgeOnDisk) -> dict[VariantId, Failure]:
     """The last failure of every package variant that has one. A file that cannot be read is left out, and so is the failure
     of a check that forge.yaml does not let block any more."""
     found: dict[VariantId, Failure] = {}
-    for path in (forge.output / "failures").glob("*/*.json"):
+    for path in (forge.output / "failures").glob("**/*.json"):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             identity = VariantId(value.pop("package"), value.pop("partition"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,10 +18,15 @@ from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.remote_index import is_open_to_all
 from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
+from wvforge_dagster.core.classes import LIGHT, PackageClass, class_of, refuse_unknown_class, wanted_class
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
+from wvforge_dagster.core.history import Past
+from wvforge_dagster.core.limits import Limits
+from wvforge_dagster.cores import cores_of_machine
+from wvforge_dagster.orchestration.history import read_history
 from wvforge_dagster.orchestration.target_folders import refuse_folders
-from wvforge_dagster.settings import Settings, cores_of_machine, jobs_side_by_side
+from wvforge_dagster.settings import Settings, cores_of_share, jobs_side_by_side, platform_of_machine
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class ForgeOnDisk:
         forge: its settings.
         catalog: its packages, in dependency order.
         targets: the publish targets, with their channels.
+        warnings: what is odd in the forge and stops nothing, one line each.
     """
 
     root: Path
@@ -40,6 +46,7 @@ class ForgeOnDisk:
     catalog: Catalog
     targets: tuple[tuple[PublishTarget, Channel], ...]
     settings: Settings = field(repr=False)
+    warnings: tuple[ForgeError, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -99,24 +106,55 @@ class ForgeOnDisk:
     def variant_files(self) -> tuple[Path, ...]:
         return tuple(self.root / entry.file for entry in self.forge.variants)
 
-    def is_heavy(self, package: str) -> bool:
-        return any(fnmatchcase(package, pattern) for pattern in self.forge.heavy)
+    def platform_of(self, package: str) -> str:
+        """The platform that a package is built on."""
+        return self.catalog.packages[package].platform
+
+    def not_built_here(self, package: str) -> str | None:
+        """Why this machine does not build a package, if it does not."""
+        platform = self.platform_of(package)
+        if platform == platform_of_machine():
+            return None
+        return f"is built on a {platform} machine, and this one is {platform_of_machine()}"
+
+    @cached_property
+    def history(self) -> Mapping[VariantId, Past]:
+        """What past builds took, as it was when it was first asked for."""
+        return read_history(self.output)
+
+    @cached_property
+    def _classes(self) -> Mapping[str, PackageClass]:
+        past: dict[str, list[Past]] = defaultdict(list)
+        if any(settings.is_measured for settings in self.forge.classes.values()):
+            for identity, found in self.history.items():
+                past[identity.package].append(found)
+        return {
+            name: class_of(name, wanted_class(package.recipe), past[name], self.forge.classes)
+            for name, package in self.catalog.packages.items()
+        }
+
+    def class_of(self, package: str) -> PackageClass:
+        """The class of a package, and why it is of that one. One that has no recipe any more is of none but ``light``."""
+        return self._classes.get(package, PackageClass(LIGHT))
+
+    def limits_of(self, package: str) -> Limits:
+        """The limits of a package: those of forge.yaml for all, for its class, and for it."""
+        return self.forge.limits.of(package, self.forge.classes[self.class_of(package).name])
 
     def build_limits(self, package: str) -> ChildLimits:
-        """What a build of a package may use. One that takes a whole machine is told of all its cores."""
-        heavy = self.is_heavy(package)
-        limits = self.forge.limits.of(package, heavy=heavy)
+        """What a build of a package may use. Of cores, what it asks for or else its share, and never more than there are."""
+        limits = self.limits_of(package)
+        machine = cores_of_machine()
         return ChildLimits(
             limits.hours * 3600,
             int((limits.memory_gib or 0) * 2**30),
             disk=int((limits.disk_gib or 0) * 2**30),
-            cores=limits.cores or cores_of_machine() // (1 if heavy else jobs_side_by_side()) or 1,
+            cores=min(machine, cores_of_share() or limits.cores or machine // jobs_side_by_side() or 1),
         )
 
     def test_limits(self, package: str) -> ChildLimits:
         """What the tests of a package may use."""
-        limits = self.forge.limits.of(package, heavy=self.is_heavy(package))
-        return replace(self.build_limits(package), seconds=limits.test_hours * 3600)
+        return replace(self.build_limits(package), seconds=self.limits_of(package).test_hours * 3600)
 
     def recipe_path(self, package: str) -> Path:
         return self.root / self.catalog.packages[package].path
@@ -133,7 +171,7 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
     credentials = read_credentials(settings.environ)
     places = [f"{root / CONFIG_NAME}: publish.{position}" for position in range(len(forge.publish))]
     parsed = [parse_target(_plain(mapping), place) for place, mapping in zip(places, forge.publish, strict=True)]
-    targets = [(target, open_channel(target, root, credentials, platform=forge.platform)) for target in parsed]
+    targets = [(target, open_channel(target, root, credentials, platforms=forge.platforms)) for target in parsed]
     labels = [channel.label for _, channel in targets]
     for label in labels:
         if labels.count(label) > 1:
@@ -142,8 +180,9 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
             )
     refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
     rendered = render_forge(root, forge)
-    catalog = make_catalog(rendered.recipes, rendered.dimensions)
-    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings)
+    recipes = [refuse_unknown_class(recipe, forge.classes) for recipe in rendered.recipes]
+    catalog = make_catalog(recipes, rendered.dimensions, forge.platforms, rendered.further)
+    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings)
 
 
 def _is_channel(url: str) -> bool:

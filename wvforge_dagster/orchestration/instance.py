@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import importlib.resources
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
-from sqlalchemy.exc import SQLAlchemyError
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.pools import HEAVY_POOL
+from wvforge_dagster.orchestration.pools import pool_limits
 from wvforge_dagster.orchestration.whole_files import write_whole
 from wvforge_dagster.settings import dagster_home
 
@@ -36,13 +36,16 @@ def prepare_home(forge: ForgeOnDisk) -> Path:
     """
     home = dagster_home(forge.output)
     with storage_faults(home):
-        _prepare(home)
+        _prepare(home, pool_limits(forge.forge.classes))
     return home
 
 
 @contextmanager
 def storage_faults(home: Path) -> Iterator[None]:
     """Faults of Dagster's storage as one line. What it holds is history: it may be deleted."""
+    # A third of a second, which loading the definitions does not need.
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except OSError as error:
@@ -53,7 +56,8 @@ def storage_faults(home: Path) -> Iterator[None]:
         raise ForgeError(f"Dagster's storage cannot be used: {said}", where=str(home), remedy=remedy) from None
 
 
-def _prepare(home: Path) -> None:
+def _prepare(home: Path, limits: Mapping[str, int]) -> None:
+    """Make what is missing, and set the limits of pools that forge.yaml changed since: the others are the user's."""
     home.mkdir(parents=True, exist_ok=True)
     prepared = home / ".wvforge-prepared"
     with (home / ".wvforge.lock").open("w") as lock:
@@ -62,13 +66,28 @@ def _prepare(home: Path) -> None:
             if not (home / name).exists():
                 shipped = importlib.resources.files("wvforge_dagster.orchestration").joinpath("home", name)
                 write_whole(home / name, shipped.read_text(encoding="utf-8"))
-        if not prepared.exists():
+        known = _limits_set(prepared)
+        if known != limits:
             with _open(home) as instance:
-                instance.get_runs(limit=1)
-                instance.event_log_storage.get_materialized_partitions(dg.AssetKey("none"))
-                instance.all_instigator_state()
-                instance.event_log_storage.set_concurrency_slots(HEAVY_POOL, 1)
-            prepared.touch()
+                if not prepared.exists():
+                    instance.get_runs(limit=1)
+                    instance.event_log_storage.get_materialized_partitions(dg.AssetKey("none"))
+                    instance.all_instigator_state()
+                for pool in sorted({*known, *limits}):
+                    if pool not in limits:
+                        instance.event_log_storage.delete_concurrency_limit(pool)
+                    elif known.get(pool) != limits[pool]:
+                        instance.event_log_storage.set_concurrency_slots(pool, limits[pool])
+            write_whole(prepared, json.dumps(limits))
+
+
+def _limits_set(prepared: Path) -> dict[str, int]:
+    """The limits of pools that were set last; none, if the storage is new."""
+    try:
+        found = json.loads(prepared.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def open_quiet_instance(forge: ForgeOnDisk, ref: InstanceRef | None = None) -> dg.DagsterInstance:

@@ -1,9 +1,11 @@
-"""What a forge's builds are kept from: its sandbox, as forge.yaml and the machine allow it."""
+"""What a forge's builds are kept from, and what they share: the sandbox and the compiler cache, as forge.yaml and the machine
+have them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from wvforge_dagster.build.compiler_cache import CompilerCache, find_compiler_cache
 from wvforge_dagster.build.machine import NO_SANDBOX
 from wvforge_dagster.build.sandbox import NAME, Sandbox, find_sandbox
 from wvforge_dagster.core.errors import ForgeError
@@ -25,7 +27,27 @@ def sandbox_of(forge: ForgeOnDisk) -> Sandbox | None:
         return None
     readable = (*(forge.root / Path(name).expanduser() for name in forge.forge.readable), forge.staging.path)
     hidden = (forge.output, dagster_home(forge.output), *private_places())
-    return Sandbox(find_sandbox(), readable, hidden=hidden, home=user_home())
+    # Dagster's storage may be the very folder of the forge.
+    closed = tuple(place for place in hidden if place.resolve() not in (forge.root, *forge.root.parents))
+    return Sandbox(find_sandbox(), readable, hidden=hidden, closed=closed, home=user_home())
+
+
+def compiler_cache_of(forge: ForgeOnDisk) -> CompilerCache | None:
+    """The compiler cache of the forge's builds; None if forge.yaml asks for none.
+
+    Raises:
+        ForgeError: if it asks for one and there is no program for it.
+    """
+    settings = forge.forge.compiler_cache
+    if settings is None:
+        return None
+    try:
+        program = find_compiler_cache()
+    except OSError as error:
+        where, remedy = f"{forge.root / CONFIG_NAME}: compiler-cache", "install the package sccache, or remove the key"
+        raise ForgeError(str(error), where=where, remedy=remedy) from None
+    folder = Path(settings.folder).expanduser() if settings.folder else forge.output / "cache" / "compilers"
+    return CompilerCache(program, forge.root / folder, int(settings.size_gib * 2**30))
 
 
 def isolation_warning(forge: ForgeOnDisk) -> ForgeError | None:

@@ -9,6 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._utils.schedules import is_valid_cron_schedule
 from pydantic import Field
 
+from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.core.columns import Dimensions
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
@@ -48,7 +49,7 @@ def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
     ``column_python`` or ``column_cuda``.
     """
     by_dimensions: dict[Dimensions, list[dg.AssetKey]] = defaultdict(list)
-    for package in forge.catalog.packages.values():
+    for package in _built_here(forge):
         by_dimensions[package.dimensions] += [package_key(package.name), upload_key(package.name)]
     by_dimensions.pop(Dimensions(), None)
     unpartitioned = [key(name) for name in _below_the_columns(forge) for key in (package_key, upload_key)]
@@ -65,9 +66,15 @@ def column_jobs(forge: ForgeOnDisk) -> list[UnresolvedAssetJobDefinition]:
 def _below_the_columns(forge: ForgeOnDisk) -> list[str]:
     """Packages without variants that need none with variants."""
     found: dict[str, bool] = {}
-    for package in forge.catalog.packages.values():
-        found[package.name] = not package.dimensions.values and all(found[name] for name in package.needed_names)
+    for package in _built_here(forge):
+        # What is not built here is there, or it blocks what needs it.
+        below = all(found.get(name, True) for name in package.needed_names)
+        found[package.name] = not package.dimensions.values and below
     return [name for name, below in found.items() if below]
+
+
+def _built_here(forge: ForgeOnDisk) -> list[Package]:
+    return [package for package in forge.catalog.packages.values() if forge.not_built_here(package.name) is None]
 
 
 def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:

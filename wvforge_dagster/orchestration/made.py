@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wvforge_dagster.build.builder import TestOutcome
+from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.findings import CheckResult
+from wvforge_dagster.core.history import Measure
 
 OnLog = Callable[[str, str], None]
 """Called for each line of a build's log with its level and text."""
@@ -25,6 +27,8 @@ class Made:
         tests: how the tests ended that ran now, by output.
         checks: what the package checks found that ran now, by output.
         seconds: of each phase, summed over the outputs; empty if nothing ran.
+        cache_use: what the compiler cache was good for; None if there was none.
+        measure: what the build took as a whole; None if nothing was built.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -34,6 +38,8 @@ class Made:
     checks: tuple[tuple[str, CheckResult], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     log: Path | None = None
+    measure: Measure | None = None
+    cache_use: CacheUse | None = None
 
     @property
     def ran(self) -> bool:

@@ -9,7 +9,7 @@ beside it says which inputs it is good for as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from wvforge_dagster.build.builder import remove_folder
@@ -23,11 +23,12 @@ from wvforge_dagster.orchestration.building import build_variant
 from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.commits import ask_commits
 from wvforge_dagster.orchestration.embedded import explain_missing
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.isolation import sandbox_of
-from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
+from wvforge_dagster.orchestration.history import keep_measure
+from wvforge_dagster.orchestration.isolation import compiler_cache_of, sandbox_of
+from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
 from wvforge_dagster.orchestration.testing import test_again
@@ -47,7 +48,8 @@ def make_variant(
         MakeFailed: if it cannot be built, or a test fails; then nothing was staged.
     """
     variant = forge.catalog.variants[identity]
-    with variant_lock(forge, identity):
+    _refuse_elsewhere(forge, identity)
+    with variant_lock(forge, identity), shared_outputs(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
         with suppress(ForgeError):  # what cannot be written is a fault of the build, with its log
@@ -60,8 +62,8 @@ def make_variant(
         if status.state in UP_TO_DATE and not force:
             remove_folder(forge.work_folder(identity))  # of a build that was killed after it had staged its package
             return Made(status.artifacts, "up to date")
-        _solve_column(forge, identity, statuses)
-        _refuse_if_not_ready(forge, variant, statuses)
+        _solve_column(forge, status)
+        _refuse_if_not_ready(variant, statuses)
         _refuse_if_not_isolated(forge)
         reason = why if status.state in UP_TO_DATE else status.reason
         column = column_artifacts(forge, variant, statuses)
@@ -70,8 +72,7 @@ def make_variant(
                 # Also after tests alone failed: the file is good, and only they have to run again.
                 made = test_again(forge, variant, status, column, on_log)
             else:
-                with whole_machine(forge) if forge.is_heavy(identity.package) else nullcontext():
-                    made = build_variant(forge, variant, status, column, on_log)
+                made = build_variant(forge, variant, status, column, on_log)
         except MakeFailed as failed:
             failure = replace(failed.failure, input_digest=status.input_digest)
             if failure.failure_class is FailureClass.SOLVE:
@@ -79,6 +80,8 @@ def make_variant(
             keep_failure(forge, identity, failure)
             raise MakeFailed(failure, failed.tests, failed.checks) from None
         forget_failure(forge, identity)
+        if made.measure is not None:
+            keep_measure(forge.output, identity, made.measure)
         return replace(made, reason=reason)
 
 
@@ -89,8 +92,9 @@ def test_variant(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> Made
         MakeFailed: if a test fails, or there is nothing to test.
     """
     variant = forge.catalog.variants[identity]
+    _refuse_elsewhere(forge, identity)
     with variant_lock(forge, identity):
-        statuses = derive_statuses(forge, mine=identity)
+        statuses = derive_one(forge, identity, mine=identity)
         status = statuses[identity]
         if not status.expected or not all(item.found for item in status.expected):
             reason = f"there is nothing to test: it is {status.state} ({status.reason})"
@@ -117,7 +121,7 @@ def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[V
     Raises:
         MakeFailed: if they cannot be asked.
     """
-    statuses = derive_statuses(forge, mine=identity)
+    statuses = derive_one(forge, identity, mine=identity)
     sources = [source for item in statuses[identity].expected for source in item.parts["sources"].values()]
     failure = read_failures(forge).get(identity)
     was_lost = failure is not None and failure.failure_class in (FailureClass.FETCH, FailureClass.INTERRUPTED)
@@ -128,32 +132,32 @@ def _statuses_with_commits(forge: ForgeOnDisk, identity: VariantId) -> Mapping[V
         failure = Failure(FailureClass.FETCH, str(fault), input_digest=statuses[identity].input_digest)
         keep_failure(forge, identity, failure)
         raise MakeFailed(failure)
-    return derive_statuses(forge, mine=identity)
+    return derive_one(forge, identity, mine=identity)
 
 
-def _solve_column(forge: ForgeOnDisk, identity: VariantId, statuses: Mapping[VariantId, Status]) -> None:
+def _solve_column(forge: ForgeOnDisk, mine: Status) -> None:
     """Before anything of a column is compiled for the first time, solve all of it that was never built.
 
     Raises:
         MakeFailed: if this package variant cannot be solved.
     """
-    if not needs_solving(forge, statuses[identity]):
+    if not needs_solving(forge, mine):
         return
     column = [
         status
-        for status in statuses.values()
-        if status.id.partition == identity.partition and needs_solving(forge, status)
+        for status in derive_statuses(forge, mine=mine.id).values()
+        if status.id.partition == mine.id.partition and needs_solving(forge, status)
     ]
     unsolvable = solve_statuses(forge, column)
-    if identity in unsolvable:
-        raise MakeFailed(read_failures(forge)[identity])
+    if mine.id in unsolvable:
+        raise MakeFailed(read_failures(forge)[mine.id])
 
 
-def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
+def _refuse_if_not_ready(variant: PackageVariant, statuses: Mapping[VariantId, Status]) -> None:
     """A build needs its own recipe in order, and what it builds against up to date."""
-    fault = forge.catalog.packages[variant.id.package].fault
-    if fault is not None:
-        raise MakeFailed(Failure(FailureClass.RENDER, fault))
+    own = statuses[variant.id]
+    if own.broken:
+        raise MakeFailed(Failure(FailureClass.RENDER, own.reason))
     stuck = blockers(variant, statuses)
     unfinished = unfinished_needs(variant, statuses)
     if stuck or unfinished:
@@ -161,9 +165,17 @@ def _refuse_if_not_ready(forge: ForgeOnDisk, variant: PackageVariant, statuses: 
         raise MakeFailed(Failure(FailureClass.OTHER, f"blocked: {others}; build that first"))
 
 
+def _refuse_elsewhere(forge: ForgeOnDisk, identity: VariantId) -> None:
+    """What cannot be built on this machine is never attempted."""
+    why = forge.not_built_here(identity.package)
+    if why is not None:
+        raise MakeFailed(Failure(FailureClass.OTHER, f"{identity} {why}"))
+
+
 def _refuse_if_not_isolated(forge: ForgeOnDisk) -> None:
-    """That is no fault of the package's, and is not kept as one."""
+    """That is no fault of the package's, and is not kept as one; nor is a compiler cache that is asked for and not there."""
     try:
         sandbox_of(forge)
+        compiler_cache_of(forge)
     except ForgeError as error:
         raise MakeFailed(Failure(FailureClass.OTHER, str(error))) from None

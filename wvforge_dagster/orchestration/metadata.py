@@ -18,9 +18,15 @@ from wvforge_dagster.orchestration.publish import Published
 Metadata = dict[str, Any]
 
 
-def package_metadata(package: Package) -> Metadata:
-    """What the asset of a package shows before anything is built."""
-    metadata: Metadata = {"recipe": package.path, "level": package.level}
+def package_metadata(package: Package, elsewhere: str | None = None) -> Metadata:
+    """What the asset of a package shows before anything is built.
+
+    Args:
+        elsewhere: why this machine does not build it, if it does not.
+    """
+    metadata: Metadata = {"recipe": package.path, "level": package.level, "platform": package.platform}
+    if elsewhere is not None:
+        metadata["elsewhere"] = elsewhere
     if package.recipe is not None:
         about = package.recipe.about
         metadata["version"] = package.recipe.outputs[0].version
@@ -48,6 +54,11 @@ def made_metadata(made: Made, environments: Mapping[str, Environments]) -> Metad
             )
     if made.log is not None:
         metadata["log"] = dg.MetadataValue.path(made.log)
+    if made.cache_use is not None:
+        metadata |= {f"compiler cache: {key}": getattr(made.cache_use, key) for key in ("hits", "misses")}
+    if made.measure is not None:
+        metadata["seconds: all"] = round(made.measure.seconds, 3)
+        metadata["peak memory (MiB)"] = round(made.measure.memory / 2**20, 1)
     metadata |= {f"seconds: {phase.replace('_', ' ')}": round(value, 3) for phase, value in made.seconds.items()}
     return metadata
 

@@ -68,11 +68,13 @@ class _Lock:
 
     Attributes:
         channels: what it is solved against now.
+        platform: what it is solved for.
     """
 
     environments: Environments
     depends: tuple[str, ...]
     channels: tuple[str, ...]
+    platform: str
 
 
 def look(forge: ForgeOnDisk) -> Night:
@@ -133,7 +135,7 @@ def _solve_again(forge: ForgeOnDisk, locks: Iterable[tuple[VariantId, _Lock]]) -
 
 
 def _environment(forge: ForgeOnDisk, lock: _Lock, specs: tuple[str, ...]) -> Environment:
-    return Environment(specs, lock.channels, forge.forge.platform)
+    return Environment(specs, lock.channels, lock.platform)
 
 
 def _locks_of(
@@ -144,7 +146,7 @@ def _locks_of(
     Raises:
         ForgeError: if they, or packages of the forge that they are solved with, cannot be read.
     """
-    if status.state not in UP_TO_DATE:
+    if status.state not in UP_TO_DATE or forge.not_built_here(status.id.package) is not None:
         return
     channels = forge.solve_channels
     column = column_artifacts(forge, forge.catalog.variants[status.id], statuses)
@@ -156,7 +158,10 @@ def _locks_of(
         found = Environments.from_json(noted) if noted else None
         depends = json.loads(files[INDEX] or b"{}").get("depends") or ()
         yield _Lock(
-            found or environments_of(rendered_recipe(files[RENDERED], artifact.filename)), tuple(depends), channels
+            found or environments_of(rendered_recipe(files[RENDERED], artifact.filename)),
+            tuple(depends),
+            channels,
+            forge.platform_of(status.id.package),
         )
 
 

@@ -6,20 +6,20 @@ from wvforge_dagster.channels.upstream_index import filenames_of
 from wvforge_dagster.core.catalog import PackageVariant
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.numbers import free_number, taken_numbers
-from wvforge_dagster.core.state import Status
+from wvforge_dagster.core.state import Expected
 from wvforge_dagster.orchestration.evidence import known_filenames
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 
-def build_number(forge: ForgeOnDisk, variant: PackageVariant, status: Status) -> int:
-    """The number for all outputs of a package variant: the recipe's, or one above the highest that is taken.
+def build_number(forge: ForgeOnDisk, variant: PackageVariant, wanted_outputs: tuple[Expected, ...]) -> int:
+    """The number for these outputs of a package variant: the recipe's, or one above the highest that is taken.
 
     Raises:
         ForgeError: if it would have to be raised, and forge.yaml has ``rebuild: refuse``.
     """
-    outputs = [expected.output for expected in status.expected]
+    outputs = [expected.output for expected in wanted_outputs]
     filenames = known_filenames(forge) | filenames_of(
-        forge.upstream_channels, forge.forge.platform, [output.name for output in outputs]
+        forge.upstream_channels, forge.platform_of(variant.id.package), [output.name for output in outputs]
     )
     taken = [
         number
@@ -29,7 +29,7 @@ def build_number(forge: ForgeOnDisk, variant: PackageVariant, status: Status) ->
     # A package of the same version from other inputs may have another build string: a solver has to prefer the new one.
     taken += [
         item.last.build_number
-        for item in status.expected
+        for item in wanted_outputs
         if item.last is not None and item.last.version == item.output.version
     ]
     wanted = max(output.build_number for output in outputs)

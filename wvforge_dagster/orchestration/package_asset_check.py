@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from wvforge_dagster.core.catalog import Package
+from wvforge_dagster.core.device_code import ARCHITECTURES, from_seen
 from wvforge_dagster.core.findings import CheckResult
 from wvforge_dagster.core.severity import CHECKS, Severity
 from wvforge_dagster.orchestration.keys import package_key
@@ -54,9 +55,21 @@ def package_check_results(
         metadata={
             "checks": dg.MetadataValue.table(
                 [record for output, result in shown for record in _rows(output, result, settings.get(result.name))]
-            )
+            ),
+            **_architectures(shown),
         },
     )
+
+
+def _architectures(shown: list[tuple[str, CheckResult]]) -> dict[str, dg.TableMetadataValue]:
+    """The device code of each library; nothing where there is none."""
+    rows = [
+        dg.TableRecord({"library": path, "code": ", ".join(code.sass), "PTX": ", ".join(code.ptx), "output": output})
+        for output, result in shown
+        if result.name == ARCHITECTURES
+        for path, code in from_seen(result.seen).items()
+    ]
+    return {"architectures": dg.MetadataValue.table(rows)} if rows else {}
 
 
 def _rows(output: str, result: CheckResult, setting: str | None) -> list[dg.TableRecord]:

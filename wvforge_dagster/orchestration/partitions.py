@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import dagster as dg
 
 from wvforge_dagster.core.columns import UNPARTITIONED, Dimensions
 
 
+@cache
 def partitions_definition(dimensions: Dimensions) -> dg.PartitionsDefinition | None:
     """One multi-dimensional definition for both dimensions, a static one for a single one, none for none."""
     if not dimensions.values:
@@ -17,6 +20,7 @@ def partitions_definition(dimensions: Dimensions) -> dg.PartitionsDefinition | N
     return dg.MultiPartitionsDefinition(static)
 
 
+@cache
 def partition_mapping(downstream: Dimensions, upstream: Dimensions) -> dg.PartitionMapping | None:
     """Which partitions of `upstream` a partition of `downstream` uses: those that agree with it."""
     if not upstream.values:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from wvforge_dagster.core.catalog import Catalog, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.state import State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, State, Status
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 PASSING = frozenset(
     {FailureClass.FETCH, FailureClass.SOLVE, FailureClass.UPLOAD, FailureClass.INTERRUPTED, FailureClass.OTHER}
@@ -80,6 +81,18 @@ def _in_columns(catalog: Catalog, identity: VariantId, wanted: Mapping[str, tupl
     return all(not wanted[name] or value in wanted[name] for name, value in values.items())
 
 
+def refuse_elsewhere(forge: ForgeOnDisk, packages: Iterable[str]) -> None:
+    """Refuse to build packages that a user names and that are built on another machine.
+
+    Raises:
+        ForgeError: naming the first.
+    """
+    for name in packages:
+        why = forge.not_built_here(forge.catalog.provider[name])
+        if why is not None:
+            raise ForgeError(f"{name} {why}", remedy="build it there; wvforge explain shows what it is to be made from")
+
+
 def make_plan(
     catalog: Catalog,
     statuses: Mapping[VariantId, Status],
@@ -104,7 +117,7 @@ def make_plan(
     for identity in selected:
         status = statuses[identity]
         failure = failures.get(identity)
-        if status.state is State.SKIPPED or catalog.packages[identity.package].fault is not None or identity in tried:
+        if status.state in NOT_MADE_HERE or status.broken or identity in tried:
             continue
         if force and identity in force:
             reasons[identity] = force[identity]
@@ -124,11 +137,13 @@ def make_plan(
             blocked = status.state is State.BLOCKED
             reasons[identity] = f"was blocked: {status.reason}" if blocked else status.reason
     waits_for = {
-        identity: frozenset(
-            other
-            for other in (*catalog.variants[identity].builds_against, *catalog.variants[identity].runs_with)
-            if other in reasons
-        )
-        for identity in reasons
+        identity: frozenset(other for other in _before(catalog, identity) if other in reasons) for identity in reasons
     }
     return Plan(waits_for, reasons, frozenset(given_up), selected)
+
+
+def _before(catalog: Catalog, identity: VariantId) -> Iterable[VariantId]:
+    """What a package variant has to wait for: what it needs, and the partitions before it that share an output with it."""
+    yield from catalog.variants[identity].builds_against
+    yield from catalog.variants[identity].runs_with
+    yield from (other for other in catalog.sharing(identity) if other < identity)

@@ -9,6 +9,7 @@ from wvforge_dagster.channels.matching import fulfils, version_order
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import dimension_values
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.retention import Build, Retention, retain
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -32,9 +33,12 @@ class Pruning:
 def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     """What would go from a channel if `keep` builds of each package variant were kept. Nothing is removed.
 
+    What packages of the forge's other targets depend on and their own target lacks stays as well: who uses a target may take
+    them all together.
+
     Raises:
-        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages: what is not
-            known is not removed.
+        ForgeError: if its kind allows no deletion, or it cannot be read, or what it holds of the forge's packages, or another
+            target while something would go: what is not known is not removed.
     """
     channel.ensure_removable()
     for fault in refresh(forge, [channel]).values():
@@ -44,7 +48,23 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     current = {artifact.sha256 for status in mine for artifact in status.artifacts}
     undecided = {status.id for status in mine if not is_decided(status)}
     entries = {_build(forge, channel, entry, current, undecided): entry for entry in channel.entries()}
-    return Pruning(retain(entries, keep, lambda spec, build: fulfils(spec, entries[build])), entries)
+    others = [] if channel is forge.staging else [other for _, other in forge.targets if other.label != channel.label]
+    faults = list(refresh(forge, others).values())
+    elsewhere: dict[str, dict[Build, ChannelEntry]] = {}
+    for other in others:
+        try:
+            elsewhere[other.label] = {_build(forge, other, entry, set(), set()): entry for entry in other.entries()}
+        except ForgeError as fault:
+            faults.append(fault)
+    known = {build: entry for found in (*elsewhere.values(), entries) for build, entry in found.items()}
+    needed = {label: tuple(found) for label, found in elsewhere.items()}
+    retention = retain(entries, keep, lambda spec, build: fulfils(spec, known[build]), needed)
+    if retention.goes and faults:
+        words = (
+            f"is not pruned: whether others depend on its old builds is not known: {faults[0].where}: {faults[0].what}"
+        )
+        raise ForgeError(words, where=channel.label, remedy="mend that, and prune again")
+    return Pruning(retention, entries)
 
 
 def prune(forge: ForgeOnDisk, channel: Channel, pruning: Pruning) -> None:
@@ -65,15 +85,16 @@ def _build(
 ) -> Build:
     artifact = own_artifact(forge, channel, entry)
     record = artifact.record if artifact else None
+    identity = forge.catalog.identity_of(record.package, record.partition, entry.subdir) if record else None
     variant = tuple(sorted((record.parts.get("variant") or {}).items())) if record else ()
     return Build(
         subdir=entry.subdir,
         filename=entry.filename,
         name=entry.name,
-        series=(record.package, record.partition, entry.name, entry.subdir, variant) if record else None,
+        series=(identity, entry.name, entry.subdir, variant) if record else None,
         order=(version_order(entry), entry.build_number, artifact.built if artifact else 0),
         depends=entry.depends,
         column=dimension_values(variant),
         current=entry.sha256 in current,
-        undecided=record is not None and VariantId(record.package, record.partition) in undecided,
+        undecided=identity in undecided,
     )

@@ -11,7 +11,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import UP_TO_DATE, State
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import upload_lock
@@ -25,12 +25,14 @@ class Published:
     """What each target holds of a package variant, as read back from its repodata.
 
     Attributes:
+        held: why it goes to no target now; empty if nothing holds it.
         documents: the SBOM and the statement of each package, by its sha256 and by ending.
     """
 
     artifacts: tuple[Artifact, ...]
     entries: tuple[tuple[str, tuple[ChannelEntry, ...]], ...]
     documents: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, hash=False)
+    held: str = ""
 
 
 def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
@@ -48,13 +50,15 @@ def publish_variant(forge: ForgeOnDisk, identity: VariantId) -> Published:
 
 def _publish(forge: ForgeOnDisk, identity: VariantId) -> Published:
     """`publish_variant`, by the one who holds the lock."""
-    status = derive_statuses(forge, mine=identity)[identity]
+    status = derive_one(forge, identity, mine=identity)[identity]
     if status.state is State.SKIPPED:
         return Published((), ())
     if status.state not in UP_TO_DATE:
         raise ForgeError(
             f"is {status.state} ({status.reason}) and is not published", where=str(identity), remedy="build it first"
         )
+    if status.held:
+        return Published(status.artifacts, (), held=status.held)
     entries: list[tuple[str, tuple[ChannelEntry, ...]]] = []
     faults: list[str] = []
     targets = forge.targets_at_once(identity.package)

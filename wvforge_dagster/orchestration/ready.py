@@ -14,7 +14,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.package_file import PackageFile
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.column_files import column_artifacts
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one
 from wvforge_dagster.orchestration.failures import keep_failure
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import is_cleared, passed_tests
@@ -49,6 +49,8 @@ def ready_variant(forge: ForgeOnDisk, status: Status, targets: Sequence[Channel]
     Raises:
         ForgeError: if they cannot be had, were changed after they were staged, or do not pass.
     """
+    if status.held:
+        raise ForgeError(f"is not published: {status.held}", where=str(status.id))
     staged = bring(forge, status.artifacts)
     _ask_the_gate(forge, status, staged, targets)
     return _measured(forge, staged, status.artifacts)
@@ -64,9 +66,11 @@ def ready_file(forge: ForgeOnDisk, entry: ChannelEntry, artifact: Artifact, stat
     Raises:
         ForgeError: if it was changed after it was staged, or has no record that it passed.
     """
-    package = forge.catalog.provider.get(entry.name, entry.name)
+    package = forge.catalog.owner(entry.name, entry.subdir) or entry.name
     wanted = [item for item in (status.expected if status else ()) if item.found and item.found.sha256 == entry.sha256]
     passed = all(is_cleared(forge, package, entry, item) for item in wanted)
+    if status is not None and status.held and wanted:
+        raise ForgeError(f"is not published: {status.held}", where=str(status.id))
     if not passed or not passed_tests(forge, package, entry):
         raise ForgeError(
             "nothing shows that this very file passed its tests and checks",
@@ -108,7 +112,7 @@ def _ask_the_gate(
     variant = forge.catalog.variants[status.id]
     try:
         with variant_lock(forge, status.id):
-            statuses = derive_statuses(forge, mine=status.id)
+            statuses = derive_one(forge, status.id, mine=status.id)
             if statuses[status.id].artifacts != status.artifacts:
                 raise ForgeError("was made anew meanwhile", where=f"upload of {status.id}", remedy="publish it again")
             test_again(forge, variant, status, column_artifacts(forge, variant, statuses), _nobody_listens)

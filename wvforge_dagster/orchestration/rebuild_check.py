@@ -7,7 +7,6 @@ path would differ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from wvforge_dagster.orchestration.column_files import column_artifacts
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.explain import variants_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock, whole_machine
+from wvforge_dagster.orchestration.locks import variant_lock, wait_for_lock
 from wvforge_dagster.orchestration.made import MakeFailed, OnLog
+from wvforge_dagster.orchestration.plan import refuse_elsewhere
 from wvforge_dagster.orchestration.staging import bring
 
 
@@ -76,6 +76,7 @@ def chosen_variants(forge: ForgeOnDisk, package: str, partition: str | None) -> 
         ForgeError: if there is none of this name.
     """
     found = variants_of(forge, package, partition)
+    refuse_elsewhere(forge, [package])
     if partition is not None:
         return found
     statuses = derive_statuses(forge)
@@ -100,8 +101,7 @@ def rebuild_check(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> tup
         _refuse_unless_up_to_date(status)
         column = column_artifacts(forge, variant, statuses)
         try:
-            with whole_machine(forge) if forge.is_heavy(identity.package) else nullcontext():
-                return _rebuild(forge, status, column, on_log)
+            return _rebuild(forge, status, column, on_log)
         except MakeFailed as failed:
             log = forge.output / failed.failure.log if failed.failure.log else None
             remedy = f"log: {log}" if log else None
@@ -114,6 +114,8 @@ def _rebuild(forge: ForgeOnDisk, status: Status, column: tuple[Artifact, ...], o
     variant = forge.catalog.variants[status.id]
     found: list[Rebuilt] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
+        # An object of the build that it is compared with would be compared with itself.
+        attempt.compiler_cache = None
         siblings = FolderChannel(attempt.work / SIBLINGS, label=SIBLINGS)
         for position, (expected, entry) in enumerate(zip(status.expected, bring(forge, status.artifacts), strict=True)):
             there = expected.found

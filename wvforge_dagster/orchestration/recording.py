@@ -6,13 +6,14 @@ the channels; Dagster's pages then show it too.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
-from dagster._core.storage.event_log.base import AssetEntry
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
@@ -20,7 +21,11 @@ from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import is_run_alive
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
 from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
+from wvforge_dagster.orchestration.shown import Shown, keep_shown, last_event, mark_of, read_shown
 from wvforge_dagster.settings import dagster_home
+
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log.base import AssetEntry
 
 
 def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) -> int:
@@ -37,30 +42,77 @@ def record_up_to_date(instance: dg.DagsterInstance, statuses: Iterable[Status]) 
     for name, found in by_package.items():
         wanted[package_key(name)] = found
         wanted[upload_key(name)] = [status for status in found if status.state is State.PUBLISHED]
-    entries = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(list(wanted))}
+    wanted = {key: found for key, found in wanted.items() if found}
+    everything = digest([[key.to_string(), [status.id.partition for status in found]] for key, found in wanted.items()])
+    before, now = read_shown(instance), last_event(instance)
+    if before.wanted == everything and before.last_event == now and wanted.keys() <= {*instance.get_asset_keys()}:
+        return 0
+    marks, count = _report(instance, wanted, before.marks)
+    if marks.keys() != {key.to_string() for key in wanted} or count:
+        everything, now = "", 0
+    keep_shown(instance, Shown(marks, everything, now))
+    return count
+
+
+def _report(
+    instance: dg.DagsterInstance, wanted: Mapping[dg.AssetKey, list[Status]], known: Mapping[str, str]
+) -> tuple[Mapping[str, str], int]:
+    """Report what Dagster does not show of `wanted`.
+
+    Args:
+        known: the marks of earlier times.
+
+    Returns:
+        The marks of what is shown as it is now, and how many were reported.
+    """
+    entries = _entries(instance, wanted)
+    marks: dict[str, str] = {}
+    settled: list[dg.AssetKey] = []
     count = 0
     for key, found in wanted.items():
-        for status in _not_shown(instance, key, found, entries.get(key)):
+        name, entry = key.to_string(), entries.get(key)
+        if entry is not None and known.get(name) == _mark(entry, found):
+            marks[name] = known[name]
+            continue
+        lacking, is_settled = _not_shown(instance, key, found, entry)
+        for status in lacking:
             instance.report_runless_asset_event(_materialization(key, status))
-            count += 1
-    return count
+        count += len(lacking)
+        if is_settled:
+            settled.append(key)
+    for key, entry in _entries(instance, settled).items():
+        # A run that began meanwhile may have failed meanwhile. What was reported here has no run.
+        if entry.last_run_id in ("", entries[key].last_run_id if key in entries else None):
+            marks[key.to_string()] = _mark(entry, wanted[key])
+    return marks, count
+
+
+def _entries(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, AssetEntry]:
+    asked = list(keys)
+    records = instance.get_asset_records(asked) if asked else ()
+    return {record.asset_entry.asset_key: record.asset_entry for record in records}
+
+
+def _mark(entry: AssetEntry, statuses: Iterable[Status]) -> str:
+    return mark_of(entry, (status.id.partition for status in statuses))
 
 
 def _not_shown(
     instance: dg.DagsterInstance, key: dg.AssetKey, wanted: list[Status], entry: AssetEntry | None
-) -> list[Status]:
-    """Those of `wanted` that Dagster does not show as materialized."""
-    if not wanted or entry is None or entry.last_materialization is None:
-        return wanted
+) -> tuple[list[Status], bool]:
+    """Those of `wanted` that Dagster does not show as materialized; and whether no run is under way that may change that."""
+    if entry is None or entry.last_materialization is None:
+        return wanted, entry is None or entry.last_run_id is None
     if not wanted[0].id.partition:
         if entry.last_run_id in (None, entry.last_materialization.run_id):
-            return []
+            return [], True
         last = instance.get_run_by_id(entry.last_run_id)
-        return wanted if last is not None and last.is_failure_or_canceled else []
+        return wanted if last is not None and last.is_failure_or_canceled else [], last is None or last.is_finished
     keys = [status.id.partition for status in wanted]
     shown = instance.get_status_by_partition(key, keys, dg.StaticPartitionsDefinition(keys)) or {}
     good = (AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS)
-    return [status for status in wanted if shown.get(status.id.partition) not in good]
+    lacking = [status for status in wanted if shown.get(status.id.partition) not in good]
+    return lacking, AssetPartitionStatus.IN_PROGRESS not in shown.values()
 
 
 def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:

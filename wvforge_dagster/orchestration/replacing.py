@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
-from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -40,7 +39,8 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
     if artifact is None:
         raise ForgeError("cannot be read", where=f"staging/{staged.subdir}/{filename}", remedy="build it again")
     record = artifact.record
-    identity = VariantId(record.package, record.partition) if record else VariantId(artifact.name)
+    package, partition = (record.package, record.partition) if record else (artifact.name, "")
+    identity = forge.catalog.identity_of(package, partition, staged.subdir)
     with upload_lock(forge, identity):
         status = derive_statuses(forge).get(identity)
         ready = ready_file(forge, staged, artifact, status)

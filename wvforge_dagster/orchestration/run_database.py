@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
 
 
 def make_run_database(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -16,6 +15,8 @@ def make_run_database(instance: dg.DagsterInstance, run_id: str) -> None:
 
     Dagster would make it too, through a hundred files of migrations that alembic executes each time: 0.15 s of every run.
     """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
     storage = instance.event_log_storage
     if isinstance(storage, SqliteEventLogStorage):
         Path(storage.path_for_shard(run_id)).write_bytes(_empty_database())
@@ -25,6 +26,8 @@ def make_run_database(instance: dg.DagsterInstance, run_id: str) -> None:
 @cache
 def _empty_database() -> bytes:
     """A database as Dagster makes it, with its tables and version and no event."""
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
     folder = tempfile.mkdtemp(prefix="wvforge-")
     try:
         storage = SqliteEventLogStorage(folder)

@@ -1,13 +1,12 @@
 """Carrying out a plan: one Dagster run per package variant, as many side by side as there are jobs.
 
-Dagster runs and records each (`run_worker`); the order is the standard library's `graphlib`. A failure blocks what needs it
-and nothing else. Runs are spread over processes, not threads: one Dagster instance used by two threads can deadlock
-between its database lock and the logging module's.
+Dagster runs and records each (`run_worker`); the standard library's `graphlib` says what is ready, and `queue` what of that
+starts first. A failure blocks what needs it and nothing else. Runs are spread over processes, not threads: one Dagster instance
+used by two threads can deadlock between its database lock and the logging module's.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +20,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.fork_server import start_fork_server
 from wvforge_dagster.orchestration.plan import Plan
+from wvforge_dagster.orchestration.queue import Queue
 from wvforge_dagster.orchestration.run_worker import RunOutcome, open_worker, run_variant
 from wvforge_dagster.settings import secrets_here
 
@@ -60,38 +60,41 @@ def run_plan(
         return {}
     failed: dict[VariantId, str] = {}
     broken: set[VariantId] = set()
-    urgency = _urgency(forge)
+    queue = Queue.of(forge, plan, jobs)
     sorter = TopologicalSorter({identity: sorted(plan.waits_for[identity]) for identity in sorted(plan.waits_for)})
     sorter.prepare()
     ready: list[VariantId] = []
     running: dict[Future[RunOutcome], VariantId] = {}
-    workers = min(jobs, len(plan.reasons))
 
     def make_pool() -> ProcessPoolExecutor:
-        arguments = (forge.root, instance, secrets_here(), workers)
-        return ProcessPoolExecutor(workers, mp_context=start_fork_server(), initializer=open_worker, initargs=arguments)
+        arguments = (forge.root, instance, secrets_here())
+        return ProcessPoolExecutor(
+            queue.machine.jobs, mp_context=start_fork_server(), initializer=open_worker, initargs=arguments
+        )
 
     pool = make_pool()
     try:
         while sorter.is_active():
-            ready = sorted({*ready, *sorter.get_ready()}, key=urgency.__getitem__)
-            for identity in _startable(forge, ready, set(running.values()), workers):
-                ready.remove(identity)
-                blocker = blocker_of(forge, plan, identity, broken)
+            ready += sorter.get_ready()
+            blocked = [(identity, blocker_of(forge, plan, identity, broken)) for identity in ready]
+            for identity, blocker in blocked:
                 if blocker is not None:
+                    ready.remove(identity)
                     failed[identity] = f"blocked by {blocker}"
                     broken.add(identity)
                     on_event(Event("blocked", identity, f"blocked by {blocker}"))
                     sorter.done(identity)
-                    continue
+            for identity, cores in queue.start(ready):
+                ready.remove(identity)
                 reason = plan.reasons[identity]
                 on_event(Event("started", identity, reason))
-                running[pool.submit(run_variant, identity, reason, publish, identity in force)] = identity
+                running[pool.submit(run_variant, identity, reason, publish, identity in force, cores)] = identity
             if not running:
                 continue
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 identity = running.pop(future)
+                queue.end(identity)
                 outcome = _outcome(future)
                 if outcome.error is not None:
                     failed[identity] = outcome.error
@@ -101,6 +104,7 @@ def run_plan(
                 sorter.done(identity)
             if any(isinstance(future.exception(), BrokenProcessPool) for future in finished):
                 for identity in running.values():
+                    queue.end(identity)
                     failed[identity] = KILLED
                     broken.add(identity)
                     on_event(Event("failed", identity, KILLED))
@@ -113,31 +117,6 @@ def run_plan(
         raise
     pool.shutdown()
     return failed
-
-
-def _startable(forge: ForgeOnDisk, ready: list[VariantId], running: set[VariantId], workers: int) -> list[VariantId]:
-    """Which of `ready` may start beside what is running: as many as there are workers, one heavy one at a time."""
-    chosen: list[VariantId] = []
-    heavy = any(forge.is_heavy(identity.package) for identity in running)
-    for identity in ready:
-        if len(running) + len(chosen) >= workers:
-            break
-        if forge.is_heavy(identity.package):
-            if heavy:
-                continue
-            heavy = True
-        chosen.append(identity)
-    return chosen
-
-
-def _urgency(forge: ForgeOnDisk) -> dict[VariantId, tuple[int, int, VariantId]]:
-    """The order in which what is ready starts: lower levels first, and of a level those that most others need."""
-    packages = forge.catalog.packages
-    needed = Counter(name for package in packages.values() for name in package.needed_names)
-    return {
-        identity: (packages[identity.package].level, -needed[identity.package], identity)
-        for identity in forge.catalog.variants
-    }
 
 
 def _outcome(future: Future[RunOutcome]) -> RunOutcome:

@@ -21,11 +21,12 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
+from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.orchestration.run_database import make_run_database
-from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_jobs_side_by_side
+from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_cores_of_share
 
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
@@ -42,12 +43,11 @@ class _Open:
 _open: list[_Open | str] = []
 
 
-def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str], jobs: int) -> None:
+def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str]) -> None:
     """Prepare this process: it ends when the process that started it does, and speaks through return values only."""
     threading.Thread(target=_end_with_parent, daemon=True, name="wvforge-parent-watch").start()
     hide_from_builds()
     give_secrets(secrets)
-    set_jobs_side_by_side(jobs)
     warnings.simplefilter("ignore")
     # Ctrl-C goes to the whole group of a terminal: this process is ended by the one that started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,7 +57,7 @@ def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str],
     logging.disable(logging.CRITICAL)
     try:
         forge = open_forge(read_settings(root))
-        repository = dg.Definitions(assets=forge_assets(forge)).get_repository_def()
+        repository = dg.Definitions(assets=forge_assets(forge), asset_checks=gpu_checks(forge)).get_repository_def()
         _open.append(_Open(forge, repository, open_quiet_instance(forge, ref)))
     except Exception as error:  # a pool whose initializer raises says only that it is broken
         _open.append(f"{type(error).__name__}: {error}".splitlines()[0])
@@ -89,11 +89,12 @@ class RunOutcome:
     text: str = ""
 
 
-def run_variant(identity: VariantId, reason: str, publish: bool, force: bool) -> RunOutcome:
-    """Materialize a package variant, and its upload if it is to be published."""
+def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, cores: int) -> RunOutcome:
+    """Materialize a package variant, and its upload if it is to be published. `cores`: that its build and tests get."""
     here = _open[0]
     if isinstance(here, str):
         return RunOutcome(here, staged=False)
+    set_cores_of_share(cores)
     keys = [package_key(identity.package), *([upload_key(identity.package)] if publish else [])]
     job = here.repository.get_implicit_job_def_for_assets(keys)
     assert job is not None, "a package and its upload have one partitioning"

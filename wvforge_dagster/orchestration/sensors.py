@@ -17,9 +17,10 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.asset_specs import asset_signature, op_name
-from wvforge_dagster.orchestration.evidence import files_of_recipes, gather
+from wvforge_dagster.orchestration.evidence import gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, open_forge
-from wvforge_dagster.orchestration.keys import BUILD, package_key, upload_key
+from wvforge_dagster.orchestration.keys import BUILD, package_key, package_of, upload_key
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.recording import end_dead_runs
 from wvforge_dagster.orchestration.run_worker import REASON_TAG
 from wvforge_dagster.orchestration.watching import Request, requests
@@ -47,9 +48,13 @@ _UNFINISHED = [
 ]
 
 
-def changed_recipes_sensor(loaded: ForgeOnDisk) -> dg.SensorDefinition:
-    """The sensor ``changed_recipes`` of a code location whose definitions were made from `loaded`."""
-    signature = forge_signature(loaded, files_of_recipes(loaded))
+def changed_recipes_sensor(loaded: ForgeOnDisk, files: Mapping[str, RecipeFiles] | None = None) -> dg.SensorDefinition:
+    """The sensor ``changed_recipes`` of a code location whose definitions were made from `loaded`.
+
+    Args:
+        files: of its recipes, as they were then.
+    """
+    signature = forge_signature(loaded, files_of_recipes(loaded) if files is None else files)
     status = dg.DefaultSensorStatus.RUNNING if loaded.forge.watch is not None else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
@@ -125,7 +130,7 @@ def busy_variants(instance: dg.DagsterInstance, catalog: Catalog) -> frozenset[V
 def _packages_of(run: dg.DagsterRun, instance: dg.DagsterInstance, catalog: Catalog) -> Iterable[Package]:
     """The packages that a run builds or uploads. One of a whole job, such as a backfill's, names no assets: its ops tell."""
     if run.asset_selection:
-        names = {key.path[-1] for key in run.asset_selection}
+        names = {package_of(key) for key in run.asset_selection}
         return [package for name, package in catalog.packages.items() if name in names]
     ops = set(instance.get_job_snapshot(run.job_snapshot_id).node_names) if run.job_snapshot_id else set()
     return [package for name, package in catalog.packages.items() if op_name(BUILD, name, catalog) in ops]
@@ -178,7 +183,7 @@ def run_request(forge: ForgeOnDisk, request: Request) -> dg.RunRequest:
 
 
 def _why_nothing(states: Iterable[State]) -> str:
-    found = list(states)
+    found = [state for state in states if state is not State.ELSEWHERE]
     stuck = sum(1 for state in found if state in (State.FAILED, State.UNSOLVABLE, State.BLOCKED))
     busy = sum(1 for state in found if state in (State.BUILDING, State.WAITING, State.STALE, State.MISSING))
     if not stuck and not busy:

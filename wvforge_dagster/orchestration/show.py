@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict
 
 from wvforge_dagster.core.catalog import Catalog, VariantId
-from wvforge_dagster.core.state import State, Status
+from wvforge_dagster.core.classes import PackageClass
+from wvforge_dagster.core.gpu import GpuState
+from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+
+Row = TypedDict(
+    "Row",
+    {
+        "package": str,
+        "partition": str | None,
+        "platform": str,
+        "state": str,
+        "reason": str,
+        "filename": str | None,
+        "sha256": str | None,
+        "channel": str | None,
+        "gpu": str | None,
+        "class": str,
+        "class_reason": str | None,
+    },
+)
+"""One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
+
+`partition` is null for a package without variants. `platform` is the one that it is built on. `filename`, `sha256` and
+`channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel` holds
+the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the state of its GPU
+tests (``pending``, ``passed``, ``failed``), null where the recipe has none. `class_reason` is null for a package that is in no
+class but ``light``.
+"""
 
 
-class Row(TypedDict):
-    """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
+def rows(statuses: Iterable[Status], class_of: Callable[[str], PackageClass], home: str = "linux-64") -> list[Row]:
+    """The rows of these statuses, in their order.
 
-    `partition` is null for a package without variants. `filename`, `sha256` and `channel` are null where there is no
-    package yet; of a recipe with several outputs they are joined by a blank. `channel` holds the labels of the publish
-    targets that list exactly this file, joined by a blank, or ``staging``.
+    Args:
+        home: the forge's first platform.
     """
-
-    package: str
-    partition: str | None
-    state: str
-    reason: str
-    filename: str | None
-    sha256: str | None
-    channel: str | None
+    return [_row(status, class_of(status.id.package), home) for status in statuses]
 
 
-def rows(statuses: Iterable[Status]) -> list[Row]:
-    """The rows of these statuses, in their order."""
-    return [_row(status) for status in statuses]
-
-
-def _row(status: Status) -> Row:
+def _row(status: Status, package_class: PackageClass, home: str) -> Row:
     artifacts = status.artifacts
-    return Row(
-        package=status.id.package,
-        partition=status.id.partition or None,
-        state=status.state.value,
-        reason=status.reason,
-        filename=" ".join(artifact.filename for artifact in artifacts) or None,
-        sha256=" ".join(artifact.sha256 for artifact in artifacts) or None,
-        channel=(" ".join(status.channels) or "staging") if artifacts else None,
-    )
+    return {
+        "package": status.id.package,
+        "partition": status.id.partition or None,
+        "platform": status.id.package.rpartition("/")[0] or home,
+        "state": status.state.value,
+        "reason": status.reason,
+        "filename": " ".join(artifact.filename for artifact in artifacts) or None,
+        "sha256": " ".join(artifact.sha256 for artifact in artifacts) or None,
+        "channel": (" ".join(status.channels) or "staging") if artifacts else None,
+        "gpu": status.gpu.value if status.gpu else None,
+        "class": package_class.name,
+        "class_reason": package_class.reason or None,
+    }
 
 
 def markdown(found: Iterable[Row]) -> str:
@@ -60,8 +78,19 @@ def counts(statuses: Mapping[VariantId, Status]) -> str:
     return ", ".join(f"{found[state]} {state}" for state in State if found[state]) or "no packages"
 
 
-def graph_lines(catalog: Catalog) -> list[str]:
-    """The levels of a forge, and what each package needs."""
+def gpu_counts(statuses: Mapping[VariantId, Status]) -> str:
+    """``GPU tests: 3 pending, 1 failed``; empty if all have passed that there are."""
+    found = Counter(status.gpu for status in statuses.values() if status.state in UP_TO_DATE)
+    parts = [f"{found[state]} {state}" for state in (GpuState.PENDING, GpuState.FAILED) if found[state]]
+    return f"GPU tests: {', '.join(parts)} (wvforge gpu-test, on a machine with a GPU)" if parts else ""
+
+
+def graph_lines(catalog: Catalog, machine: str = "linux-64") -> list[str]:
+    """The levels of a forge, and what each package needs.
+
+    Args:
+        machine: the platform that is built on here.
+    """
     lines = []
     for level, names in enumerate(catalog.levels()):
         lines.append(f"level {level}")
@@ -69,8 +98,9 @@ def graph_lines(catalog: Catalog) -> list[str]:
             package = catalog.packages[name]
             needs = ", ".join(f"{other} ({'/'.join(sections)})" for other, sections in package.needs)
             columns = " x ".join(f"{len(values)} {dimension}" for dimension, values in package.dimensions.values)
+            where = f"  ({package.platform}: elsewhere)" if package.platform != machine else ""
             fault = f"  FAULT {package.fault}" if package.fault else ""
             lines.append(
-                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + fault
+                f"  {name}" + (f"  [{columns}]" if columns else "") + (f"  <- {needs}" if needs else "") + where + fault
             )
     return lines

@@ -58,7 +58,10 @@ def solve_statuses(forge: ForgeOnDisk, asked: Iterable[Status]) -> Mapping[Varia
             for name, specs in environments_before_a_build(forge.catalog.variants[status.id])
         ]
         channels = {status.id: _channels(forge, status.id, Path(folder)) for status in asked}
-        environments = [Environment(specs, channels[status.id], forge.forge.platform) for status, _, specs in sections]
+        environments = [
+            Environment(specs, channels[status.id], forge.platform_of(status.id.package))
+            for status, _, specs in sections
+        ]
         distinct = list(dict.fromkeys(environments))
         solutions = dict(zip(distinct, solve_all(distinct, work, forge.engine_cache), strict=True))
     unsolvable: dict[VariantId, str] = {}
@@ -94,7 +97,7 @@ def _expected(forge: ForgeOnDisk, variants: tuple[VariantId, ...], folder: Path)
     channel = folder / digest([str(identity) for identity in variants])
     if channel.exists():
         return channel.as_uri()
-    return write_index(channel, expected_entries(forge.catalog, variants, forge.forge.platform))
+    return write_index(channel, expected_entries(forge.catalog, variants))
 
 
 def _solved_as(forge: ForgeOnDisk, identity: VariantId) -> str | None:

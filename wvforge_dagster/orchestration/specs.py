@@ -11,18 +11,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
-from wvforge_dagster.core.recipe import Output, Requirement
+from wvforge_dagster.core.platforms import NOARCH
+from wvforge_dagster.core.recipe import BUILD_SECTIONS, Output, Requirement
 
 Section = tuple[str, tuple[str, ...]]
 """An environment's name, and its match specs."""
 
 
 def environments_before_a_build(variant: PackageVariant) -> tuple[Section, ...]:
-    """Each environment that requires something: ``build``, ``host``, and ``run``, where there are tests."""
+    """Each environment that requires something: ``build``, ``host``, those of staging outputs, and ``run``, where there are
+    tests."""
     found: dict[Section, None] = {}
     siblings = {output.name for output in variant.outputs}
     for output in variant.outputs:
-        for section in ("build", "host", "run"):
+        for section in (*BUILD_SECTIONS, "run"):
             if section == "run" and not output.rendered.get("tests"):
                 continue
             specs = (_spec(output, item) for item in output.requirements.get(section, ()) if item.name not in siblings)
@@ -44,14 +46,12 @@ def needed_variants(catalog: Catalog, variant: PackageVariant) -> tuple[VariantI
     return tuple(sorted(found))
 
 
-def expected_entries(
-    catalog: Catalog, variants: Iterable[VariantId], platform: str
-) -> dict[str, dict[str, Mapping[str, Any]]]:
+def expected_entries(catalog: Catalog, variants: Iterable[VariantId]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """What channels will list of package variants that are not built yet, as repodata entries by subdir and filename."""
-    entries: dict[str, dict[str, Mapping[str, Any]]] = {"noarch": {}, platform: {}}
+    entries: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in (NOARCH, *catalog.platforms)}
     for identity in variants:
         for output in catalog.variants[identity].outputs:
-            subdir = "noarch" if output.noarch else platform
+            subdir = NOARCH if output.noarch else catalog.packages[identity.package].platform
             build = output.build_string or str(output.build_number)
             filename = f"{output.name}-{output.version}-{build}.conda"
             entries[subdir][filename] = {

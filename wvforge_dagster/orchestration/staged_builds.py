@@ -56,7 +56,7 @@ def vouch_for(
         if not any(record.lets_pass(entry.sha256, settings) for record in read_records(forge, entry)):
             file = forge.staging.fetch(entry, attempt.work)
             place = attempt.place(f"equal-{position}", [], for_tests=True)
-            results = check_package(file, item, place, attempt.write)
+            results = check_package(file, item, place, attempt.write, attempt.beside)
             if read_package(file.path, _UNLISTED) != read_package(built[position].file.path, _UNLISTED):
                 attempt.write("warn", f"{entry.filename} is not taken for equal: its {_UNLISTED[0]} is another")
                 return False

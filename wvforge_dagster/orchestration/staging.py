@@ -13,7 +13,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import channel_entries
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.gate import without_records
+from wvforge_dagster.orchestration.seals import without_sealed
 
 
 def bring(forge: ForgeOnDisk, artifacts: Iterable[Artifact]) -> tuple[ChannelEntry, ...]:
@@ -42,7 +42,7 @@ def _fetch(forge: ForgeOnDisk, artifact: Artifact, folder: Path) -> None:
         if entry is not None:
             try:
                 (staged,) = forge.staging.publish([channel.fetch(entry, folder)])
-                forge.staging.add_notes(staged, without_records(channel.notes(entry)))
+                forge.staging.add_notes(staged, without_sealed(channel.notes(entry)))
             except ForgeError as fault:
                 faults.append(str(fault))
             else:
@@ -59,7 +59,7 @@ def share_notes(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelE
     for staged in entries:
         entry = there.get((staged.subdir, staged.filename, staged.sha256))
         if entry is not None:
-            channel.add_notes(entry, without_records(forge.staging.notes(staged)))
+            channel.add_notes(entry, without_sealed(forge.staging.notes(staged)))
 
 
 def share_all_notes(forge: ForgeOnDisk, statuses: Iterable[Status]) -> None:

@@ -42,7 +42,8 @@ def test_again(
         checks = []
         for position, (entry, expected) in enumerate(zip(entries, status.expected, strict=True)):
             place = attempt.place(f"check-{position}", [], for_tests=True)
-            checks.append(check_package(forge.staging.fetch(entry, attempt.work), expected, place, attempt.write))
+            file = forge.staging.fetch(entry, attempt.work)
+            checks.append(check_package(file, expected, place, attempt.write, attempt.beside))
             attempt.checks += [(expected.output.name, result) for result in checks[-1]]
         attempt.raise_failed()
         for entry, expected, results in zip(entries, status.expected, checks, strict=True):

@@ -12,7 +12,7 @@ from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import UP_TO_DATE, State, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, inspect_entry
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -81,7 +81,7 @@ def _not_there(
             continue
         for identity in forge.catalog.variants:
             status = statuses[identity]
-            if status.state is State.SKIPPED or not target.takes(identity.package):
+            if status.state in NOT_MADE_HERE or not target.takes(identity.package):
                 continue
             where = f"{channel.label}: {identity}"
             hidden = [] if channel.label in status.channels else _hidden(forge, status, there)
@@ -95,7 +95,7 @@ def _not_there(
             if status.state not in UP_TO_DATE:
                 if identity not in held and target.publish == "at-once":
                     yield Discrepancy(where, f"is expected there, and is {status.state} ({status.reason})", BUILD)
-            elif channel.label not in status.with_column:
+            elif channel.label not in status.with_column and not status.held:
                 for artifact in status.artifacts:
                     if (artifact.subdir, artifact.filename) not in there:
                         yield Discrepancy(where, f"{artifact.filename} is expected there", BUILD)
@@ -152,7 +152,7 @@ def _owners(
     for entry in entries:
         artifact = own_artifact(forge, channel, entry)
         if artifact is not None and artifact.record is not None:
-            yield entry, VariantId(artifact.record.package, artifact.record.partition)
+            yield entry, forge.catalog.identity_of(artifact.record.package, artifact.record.partition, entry.subdir)
 
 
 def own_artifact(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry) -> Artifact | None:

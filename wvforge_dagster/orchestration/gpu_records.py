@@ -1,0 +1,39 @@
+"""What came of GPU tests: a sealed note beside the file in staging, whatever machine they ran on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from wvforge_dagster.channels.protocol import ChannelEntry
+from wvforge_dagster.core.gpu import GpuRecord
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.seals import add_sealed, read_sealed
+
+KEY = "gpu"
+"""What tells the note of a record from other notes."""
+
+
+def write_gpu_record(forge: ForgeOnDisk, entry: ChannelEntry, record: GpuRecord) -> None:
+    """Raises ForgeError if it cannot be written."""
+    add_sealed(forge, entry, KEY, record.to_json())
+
+
+def read_gpu_records(forge: ForgeOnDisk, entry: ChannelEntry) -> tuple[GpuRecord, ...]:
+    """The records of a file in staging that this forge wrote, the oldest first."""
+    found: list[GpuRecord] = []
+    for value in read_sealed(forge, entry, KEY):
+        with suppress(KeyError, TypeError, ValueError):
+            found.append(GpuRecord.from_json(value))
+    return tuple(record for record in found if record.sha256 == entry.sha256)
+
+
+def gpu_records(forge: ForgeOnDisk, staged: Iterable[ChannelEntry]) -> Mapping[str, tuple[GpuRecord, ...]]:
+    """The records of each staged file whose recipe has GPU tests, by its sha256."""
+    return {entry.sha256: read_gpu_records(forge, entry) for entry in staged if _has_gpu_tests(forge, entry.name)}
+
+
+def _has_gpu_tests(forge: ForgeOnDisk, output: str) -> bool:
+    owner = forge.catalog.provider.get(output)
+    recipe = forge.catalog.packages[owner].recipe if owner is not None else None
+    return recipe is not None and any(item.name == output and item.gpu_tests for item in recipe.outputs)
