@@ -53,8 +53,10 @@ def verify(
             continue
         show_lines(report.findings)
         show_lines(f"{report.label}: {line}" for line in report.information)
-        found = f"{len(report.findings)} findings" if report.findings else "nothing wrong"
-        show_lines([f"{report.label}: {report.checked} files compared, {found}"])
+        count = len(report.findings)
+        found = f"{count} finding{'s' if count > 1 else ''}" if count else "nothing wrong"
+        files = "1 file" if report.checked == 1 else f"{report.checked} files"
+        show_lines([f"{report.label}: {files} compared, {found}"])
         wrong += len(report.findings)
     if wrong:
         raise typer.Exit(1)

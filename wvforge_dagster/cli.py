@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +86,7 @@ def build(
     from wvforge_dagster.orchestration.dry_run import dry_run as what_it_would_do
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.plan import refuse_elsewhere, select
+    from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(settings)
@@ -96,12 +98,15 @@ def build(
     wanted = Wanted(selected, forced, retry_failed, not no_publish, jobs)
     if dry_run:
         show_warnings(forge.warnings)
-        show_lines(what_it_would_do(forge, wanted))
+        would = what_it_would_do(forge, wanted)
+        show_lines(would.lines)
+        if would.bad:
+            raise typer.Exit(1)
         return
-    assemble_upstream(forge)
-    with interruptible(), BuildProgress(err) as progress:
+    lacking = assemble_upstream(forge)
+    with interruptible(), BuildProgress(err, partial(under_way, forge)) as progress:
         outcome = build_forge(forge, wanted, progress.on_plan, progress.on_event)
-    show_outcome(forge, outcome, started)
+    show_outcome(forge, outcome, started, lacking)
 
 
 @app.command()
@@ -206,18 +211,19 @@ def nightly(
     from wvforge_dagster.orchestration.build_forge import build_forge
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.nightly import look, wanted_tonight
+    from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
-    assemble_upstream(forge)
+    lacking = assemble_upstream(forge)
     with interruptible():
         night = look(forge)
     show_lines(night.lines())
     if dry_run:
         return
-    with interruptible(), BuildProgress(err) as progress:
+    with interruptible(), BuildProgress(err, partial(under_way, forge)) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
-    show_outcome(forge, outcome, started)
+    show_outcome(forge, outcome, started, lacking)
 
 
 app.command()(upstream)

@@ -26,10 +26,12 @@ def dev(
     """Serve Dagster's UI and run its daemon, over this forge's storage."""
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.instance import prepare_home
+    from wvforge_dagster.orchestration.recording import mend_runs
 
     forge = open_forge(read_settings(context.obj))
     _check_port(host, port)
     home = prepare_home(forge)
+    mend_runs(forge)
     environment = {**os.environ, **_dagster_environment(forge, home)}
     environment.pop("DAGSTER_MODULE_NAME", None)
     # Dagster's pools have two places, unless they are told otherwise.

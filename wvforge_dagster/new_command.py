@@ -25,7 +25,8 @@ def new(
     from_url: Annotated[bool, typer.Option("--from-url", help="From the address of an archive of sources.")] = False,
 ) -> None:
     """Write a first recipe for a new package, to be looked through."""
-    from wvforge_dagster.build.new_recipe import recipe_from_pypi, recipe_from_url
+    from wvforge_dagster.build.new_recipe import recipe_from_url
+    from wvforge_dagster.build.pypi_recipe import recipe_from_pypi
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.new_package import add_package
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -169,6 +170,16 @@ def certificates_of_builds() -> tuple[Path, ...]:
     return tuple(
         Path(os.environ[name]) for name in PASSED_ON if "SSL" in name or "BUNDLE" in name if os.environ.get(name)
     )
+
+
+def certificates_to_trust() -> str | bool:
+    """What requests is to verify servers with: what REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, else the system's certificates
+    or those of SSL_CERT_FILE and SSL_CERT_DIR, as git, curl and pip do; its own list only where the system has none."""
+    if os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
+        return True
+    paths = ssl.get_default_verify_paths()
+    folder = paths.capath if paths.capath and any(Path(paths.capath).iterdir()) else None
+    return paths.cafile or folder or True
 
 
 def jobs_side_by_side() -> int:

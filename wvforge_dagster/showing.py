@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,9 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from wvforge_dagster.core.classes import LIGHT
+from wvforge_dagster.core.failure import beginning
 from wvforge_dagster.core.state import STUCK, State, Status
 
 if TYPE_CHECKING:
+    from wvforge_dagster.core.catalog import VariantId
     from wvforge_dagster.orchestration.build_forge import Outcome
     from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
@@ -51,13 +56,17 @@ def show_warnings(faults: Iterable[object]) -> None:
         err.print(f"warning: {fault}", markup=False, soft_wrap=True)
 
 
-def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
-    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted."""
+def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: Iterable[str] = ()) -> None:
+    """The table, the counts, and each failure with its log. Exit status 1 if something is not as it was wanted.
+
+    Args:
+        lacking: what the embedded upstream channel lacks. It was said before the build, which is far above by now.
+    """
     from wvforge_dagster.orchestration.failures import read_failures
     from wvforge_dagster.orchestration.show import counts, gpu_counts
 
     show_warnings(outcome.warnings)
-    print_table(forge, outcome.statuses.values())
+    print_table(forge, outcome.statuses.values(), told_below={status.id for status in outcome.bad})
     out.print(f"{counts(outcome.statuses)} in {time.monotonic() - started:.0f} s")
     show_lines(filter(None, [gpu_counts(outcome.statuses)]))
     at_once = [channel for target, channel in forge.targets if target.publish == "at-once"]
@@ -75,28 +84,47 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float) -> None:
         failure = failures.get(status.id) if status.state is not State.BLOCKED else None
         kind = f" ({failure.failure_class})" if failure else ""
         err.print(Text(f"{status.state}{kind}: {status.id}: {reason}", style="red"), soft_wrap=True)
-        for line in failure.details.splitlines()[-SHOWN_LINES:] if failure else ():
+        lines = failure.details.splitlines()[-SHOWN_LINES:] if failure else []
+        for line in (line for line in lines if line.strip() not in reason):
             err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")
         if failure and failure.log:
             err.print(f"  log: {forge.output / failure.log}", markup=False, soft_wrap=True)
         if status.id in outcome.given_up:
             err.print("  not tried again, because its inputs are the same: give --retry-failed", markup=False)
     if outcome.bad:
+        show_warnings(lacking)
         raise typer.Exit(1)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command in one line; typer would say nothing."""
+    """Ctrl-C and SIGTERM end the command in one line, after everything that it started; typer would say nothing."""
+    number = signal.SIGINT
+
+    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+        nonlocal number
+        number = signal.SIGTERM
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, on_sigterm) if in_main else None
     try:
         yield
     except KeyboardInterrupt:
-        err.print("wvforge: interrupted; what was built is kept, build again to go on")
-        raise typer.Exit(130) from None
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        err.print(f"wvforge: {word}; what was built is kept, build again to go on")
+        raise typer.Exit(128 + number) from None
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
 
 
-def print_table(forge: ForgeOnDisk, statuses: Iterable[Status]) -> None:
-    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``."""
+def print_table(forge: ForgeOnDisk, statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
+    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``.
+
+    Args:
+        told_below: those whose reasons are told in full below the table: in it they are shortened.
+    """
     found = list(statuses)
     classes = {status.id.package: forge.class_of(status.id.package) for status in found}
     with_class = any(one.name != LIGHT for one in classes.values())
@@ -108,7 +136,7 @@ def print_table(forge: ForgeOnDisk, statuses: Iterable[Status]) -> None:
             Text(status.id.package),
             Text(status.id.partition),
             Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
-            Text(status.reason),
+            Text(beginning(status.reason) if status.id in told_below else status.reason),
             Text(" ".join(artifact.filename for artifact in status.artifacts)),
             *([Text(str(classes[status.id.package]))] if with_class else []),
         )

@@ -43,6 +43,9 @@ def test_two_builds_of_the_same_are_equal(builder: Builder, tmp_path: Path) -> N
     assert (found.equal, found.count) == (True, 1)
 
 
+ENVIRONMENT = b"SHLVL=%s\nHOME=/home/a/work\nPATH=/home/a/bin\nRANDOM=%s\nSRC_DIR=/home/a/work/src\n"
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new", "reason"),
     [
@@ -53,6 +56,13 @@ def test_two_builds_of_the_same_are_equal(builder: Builder, tmp_path: Path) -> N
         ("list", b"a\nb\n", b"b\na\n", "the same lines in another order"),
         ("a.bin", b"\x01" * 50, b"\x02" * 50, ""),
         ("a.txt", b"", b"new", ""),
+        (
+            "env",
+            ENVIRONMENT % (b"3", b"9"),
+            ENVIRONMENT % (b"4", b"8"),
+            "it holds environment variables of the build, and these differ: RANDOM, SHLVL",
+        ),
+        ("a.txt", b"1\nroot: /home/a/src\n2\n", b"3\nroot: /home/a/src\n4\n", ""),
         ("a.txt", b"2026-01-02" + b" " * 200 + b"a", b"2026-01-02" + b" " * 200 + b"b", ""),
     ],
 )

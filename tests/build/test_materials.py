@@ -98,3 +98,19 @@ def test_a_name_that_is_no_uri_is_escaped_in_the_sbom(monkeypatch: pytest.Monkey
 )
 def test_an_address_without_credentials(address: str, shown: str) -> None:
     assert without_credentials(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("file:///srv/forge/output/work/a/all/column", ""),
+        ("file:///srv/forge/output/work/a/12.6_3.12/siblings/", ""),
+        ("file:///srv/column", "file:column"),
+        ("file:///srv/work/channel", "file:channel"),
+    ],
+)
+def test_the_forges_own_packages_name_no_channel_that_only_their_build_saw(address: str, shown: str) -> None:
+    rendered = {"finalized_dependencies": {"host": {"resolved": [RESOLVED | {"channel": address}]}}}
+    (package,) = materials_of(artifact(), {}, rendered).environments
+    assert package.channel == shown
+    assert ("channel=" in str(purl_of(package))) == bool(shown)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import ssl
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +20,8 @@ import yaml
 from small_forge import SmallForge
 from typer.testing import CliRunner
 
-from wvforge_dagster.build.new_recipe import recipe_from_pypi, recipe_from_url
+from wvforge_dagster.build.new_recipe import recipe_from_url
+from wvforge_dagster.build.pypi_recipe import recipe_from_pypi
 from wvforge_dagster.cli import app
 from wvforge_dagster.core.errors import ForgeError
 
@@ -44,11 +48,11 @@ def archive(path: Path, files: dict[str, str]) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def project(folder: Path, url: str) -> str:
-    """A registry's JSON about a project with one source; the source's sha256."""
+def project(folder: Path, url: str, pyproject: str = '[build-system]\nrequires = ["flit_core >=3"]\n') -> str:
+    """A registry's JSON about a project with one source, below `url`; the source's sha256."""
     metadata = "Metadata-Version: 2.1\nName: thing\nVersion: 1.4.2\nRequires-Dist: attrs>=23\n"
     source = folder / "thing-1.4.2.tar.gz"
-    files = {"pyproject.toml": '[build-system]\nrequires = ["flit_core >=3"]\n', "PKG-INFO": metadata, "LICENSE": "MIT"}
+    files = {"pyproject.toml": pyproject, "PKG-INFO": metadata, "LICENSE": "MIT"}
     sha256 = archive(source, files)
     info = {
         "name": "thing",
@@ -84,6 +88,84 @@ def test_a_project_of_a_registry_becomes_a_recipe_that_renders(
     assert output.rendered["source"][0]["sha256"] == sha256
     assert "attrs" in output.requires("run")
     assert "README" not in recipe.text
+    assert "#" not in recipe.text
+    written = yaml.safe_load(recipe.text)
+    assert written["build"]["number"] == 0
+    assert written["about"]["license_file"] == ["LICENSE"]
+    assert "flit_core >=3" in written["requirements"]["host"]
+    assert written["tests"][0]["python"]["pip_check"] is True
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "host"),
+    [
+        (
+            '[build-system]\nrequires = ["hatchling>=1.26", "hatch_vcs", "tomli; python_version < \'3\'", "A.B[c]~=1.2"]\n',
+            ["hatchling >=1.26", "hatch-vcs", "a-b ~=1.2"],
+        ),
+        ("[project]\nname = 'thing'\n", ["setuptools"]),
+        ("build-system = 1", ["setuptools"]),
+        ("not TOML", ["setuptools"]),
+    ],
+    ids=["named", "none", "no table", "no TOML"],
+)
+def test_addresses_that_a_mirror_gives_relative_to_its_page_are_followed_and_the_source_says_what_builds_it(
+    served: tuple[Path, str], small_forge: SmallForge, pyproject: str, host: list[str]
+) -> None:
+    folder, url = served
+    sha256 = project(folder, "../..", pyproject)
+    recipe = recipe_from_pypi("thing", "thing", f"{url}/pypi")
+    written = yaml.safe_load(recipe.text)
+    assert written["source"] == [{"url": f"{url}/thing-${{{{ version }}}}.tar.gz", "sha256": sha256}]
+    assert written["requirements"]["host"] == ["python >=3.9", "pip", *host]
+    assert written["about"]["license_file"] == ["LICENSE"]
+    small_forge.recipe("thing", recipe.text)
+    assert small_forge.output("thing").rendered["source"][0]["url"] == f"{url}/thing-1.4.2.tar.gz"
+
+
+def test_where_the_source_cannot_be_read_the_recipe_is_written_and_it_is_said(served: tuple[Path, str]) -> None:
+    folder, url = served
+    project(folder, "..")
+    recipe = recipe_from_pypi("thing", "thing", f"{url}/pypi")
+    address = f"{url}/pypi/thing-1.4.2.tar.gz"
+    words = "its host requirements and licence file could not be read from its source"
+    assert f"{words}: {address}: cannot be fetched: 404 File not found" in recipe.remarks
+
+
+def test_servers_are_verified_with_the_systems_certificates_and_a_certificate_that_is_not_known_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += [
+        "-subj",
+        "/CN=here",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    archive(tmp_path / "thing-1.4.2.tar.gz", {"configure": ""})
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}/thing-1.4.2.tar.gz"
+        with pytest.raises(ForgeError) as caught:
+            recipe_from_url("thing", url)
+        words = r"cannot be fetched: its certificate cannot be verified \(self.signed certificate\)"
+        remedy = "if it is right, name a file with the certificate that signed it in SSL_CERT_FILE"
+        assert re.fullmatch(f"{re.escape(url)}: {words}; {remedy}", str(caught.value))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert "1.4.2" in recipe_from_url("thing", url).text
+        server.shutdown()
 
 
 def test_a_project_that_no_registry_has_is_named(served: tuple[Path, str]) -> None:

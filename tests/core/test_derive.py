@@ -213,7 +213,7 @@ def test_a_new_column_is_missing_and_says_so_and_leaves_the_others() -> None:
     world.dimensions = columns(cuda=["12.6", "12.8"])
     world.edit(in_columns("12.6", "12.8"))
     assert world.states() == {"a[12.6]": "published", "a[12.8]": "missing"}
-    assert world.status("a", "12.8").reason == "never built: cuda_version 12.8 is a new column"
+    assert world.status("a", "12.8").reason == "never built for cuda_version 12.8"
 
 
 def test_a_column_that_was_taken_out_is_retired_and_stays_published() -> None:

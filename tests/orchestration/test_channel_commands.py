@@ -99,9 +99,9 @@ def test_damage_is_named_blocks_no_other_package_and_is_put_right(forge: SmallFo
     assert forge.states() == {"low": "published", "other": "published", "another": "published"}
     replaced = run(forge, "channel", "replace", TARGET, low.name)
     assert (replaced.exit_code, "REPLACED" in replaced.stderr) == (0, True)
-    (noarch / "bad-1.0-0.conda.corrupt").unlink()
     done = run(forge, "channel", "verify", TARGET)
-    assert (done.exit_code, done.stdout) == (0, f"{TARGET}: 3 files compared, nothing wrong\n")
+    aside = f"{TARGET}: set aside: noarch/bad-1.0-0.conda.corrupt; look at it, and remove it by hand\n"
+    assert (done.exit_code, done.stdout) == (0, f"{aside}{TARGET}: 3 files compared, nothing wrong\n")
 
 
 def test_what_the_forge_expects_is_named_and_what_it_does_not_is_told(forge: SmallForge) -> None:
@@ -114,8 +114,8 @@ def test_what_the_forge_expects_is_named_and_what_it_does_not_is_told(forge: Sma
     assert done.exit_code == 1
     assert f"{TARGET}: never: is expected there, and is missing (never built); wvforge build" in done.stdout
     assert f"{TARGET}: new: new-1.0-" in done.stdout
-    assert f"{TARGET}: not expected: low: 1 older builds; wvforge channel prune" in done.stdout
-    assert f"{TARGET}: not expected: other: 1 packages, retired; wvforge channel prune" in done.stdout
+    assert f"{TARGET}: not expected: low: 1 older build; wvforge channel prune" in done.stdout
+    assert f"{TARGET}: not expected: other: 1 package, retired; wvforge channel prune" in done.stdout
     assert len([line for line in done.stdout.splitlines() if "not expected" not in line]) == 3
 
 
@@ -335,7 +335,7 @@ def test_a_file_of_another_content_that_hides_the_staged_one_is_named_with_remed
         f"{TARGET}: low: {low} is there with other content than in staging; {replace} puts the staged one there, or "
     )
     assert (done.exit_code, words in done.stdout) == (1, True), done.stdout
-    assert f"{TARGET}: 2 files compared, 1 findings" in done.stdout
+    assert f"{TARGET}: 2 files compared, 1 finding\n" in done.stdout
     if remedy == "replace":
         assert run(forge, *replace.split()[1:]).exit_code == 0
     else:
@@ -371,3 +371,35 @@ def test_a_dry_build_says_what_it_would_do_in_order_and_touches_nothing(small_fo
     assert lines[0] == f"would publish: a: {a} to {TARGET}"
     assert lines[-1] == "1 to build or test, 1 to publish only; nothing was done"
     assert tree(small_forge.root) == before
+
+
+def test_a_dry_build_names_what_is_known_to_fail_and_what_that_blocks_with_a_builds_exit_status(
+    small_forge: SmallForge,
+) -> None:
+    small_forge.package("good")
+    small_forge.package("failing", "exit 1")
+    small_forge.package("lacking", host=("absent",))
+    small_forge.package("above", host=("failing",))
+    small_forge.recipe("broken", "package: [")
+    assert run(small_forge, "build", "failing", "lacking").exit_code == 1
+    done = run(small_forge, "build", "--dry-run")
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 1
+    assert lines[0] == "would build: good: never built"
+    bad = {line.split(": ")[1]: line for line in lines[2:-1]}
+    assert bad.keys() == {"failing", "lacking", "above", "broken"}
+    assert bad["failing"].startswith("would not try again: failing: failed: ")
+    assert bad["lacking"].startswith("would solve again: lacking: unsolvable when it was last tried: ")
+    assert bad["above"] == "would be blocked: above: by failing"
+    assert bad["broken"].startswith("would fail: broken: ")
+    assert lines[-1] == "1 to build or test, 0 to publish only, 4 that cannot be made; nothing was done"
+    assert run(small_forge, "build", "good", "--dry-run").exit_code == 0
+
+
+def test_the_only_published_build_of_what_waits_is_not_called_old(forge: SmallForge) -> None:
+    forge.package("high", host=("low",))
+    make_and_publish(forge, "high")
+    forge.edit("low", "echo low", "echo changed")
+    assert forge.states()["high"] == "waiting"
+    done = run(forge, "channel", "verify", TARGET)
+    assert (done.exit_code, "older build" in done.stdout) == (0, False), done.stdout

@@ -18,6 +18,7 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, published, staged, why_not_made
 from orchestration.payloads import payload
 from orchestration.upstream import Upstream
+from wvforge_dagster.core.failure import SHORT
 
 COMMAND = [sys.executable, "-m", "wvforge_dagster.cli"]
 KEYS = [
@@ -285,13 +286,20 @@ def test_a_failing_package_is_exit_status_1_blocks_its_dependents_and_lets_the_r
     small_forge.package("bad", "gcc_missing --version")
     small_forge.package("above", host=("bad",))
     small_forge.package("other")
+    small_forge.package("lacking", host=(f"absent-{'x' * 100}",))
     small_forge.recipe("broken", "package: [")
     done = run(small_forge, "build")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "gcc_missing" in done.stderr
     assert "log: " in done.stderr
+    assert small_forge.status("lacking").state == "unsolvable"
+    reason = small_forge.status("lacking").reason
+    assert len(reason) > SHORT
+    assert (done.stdout + done.stderr).count(reason) == 1
+    assert f"unsolvable (solve): lacking: {reason}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert small_forge.states() == {"bad": "failed", "above": "blocked", "other": "published", "broken": "failed"}
+    states = {"bad": "failed", "above": "blocked", "other": "published", "lacking": "unsolvable", "broken": "failed"}
+    assert small_forge.states() == states
     again = run(small_forge, "build")
     assert again.returncode == 1
     assert "not tried again" in again.stderr
@@ -312,13 +320,14 @@ def test_a_failing_test_is_exit_status_1_and_nothing_of_it_is_staged(small_forge
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    "number",
+    ("number", "word"),
     [
-        signal.SIGINT,
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "terminated"),
     ],
 )
 def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(
-    small_forge: SmallForge, number: signal.Signals
+    small_forge: SmallForge, number: signal.Signals, word: str
 ) -> None:
     small_forge.configure(channels=[], variants=[], isolation="off")  # its script speaks with the test through files
     slow = small_forge.root / "slow"
@@ -338,14 +347,18 @@ def test_ending_a_build_ends_everything_below_it_and_the_next_one_goes_on(
     process = subprocess.Popen(
         [*COMMAND, "--forge", str(small_forge.root), "build"],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
         # Tests that a shell started in the background inherit that it is ignored.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     )
     orphan = read_pid(small_forge.root / "pid", seconds=90)
     os.kill(process.pid, number)
-    process.wait(60)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said.splitlines()[-1] == f"wvforge: {word}; what was built is kept, build again to go on"
+    assert "resource_tracker" not in said
     try:
         assert wait_until(lambda: not is_running(orphan), 15)
     finally:

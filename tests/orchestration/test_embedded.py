@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from small_forge import SmallForge
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.orchestration.embedded import assemble_upstream
+from wvforge_dagster.orchestration.embedded import assemble_upstream, explain_missing
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,22 @@ def test_a_folder_that_the_forge_publishes_to_or_stages_in_is_refused(
     with pytest.raises(ForgeError, match=rf"forge\.yaml: channels: \{{file: .* is {what} too; let .* come first"):
         assemble_upstream(forge, print)
     assert sorted(small_forge.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "added"),
+    [
+        ("No candidates were found for python 3.12.*.", " (no 3.12)"),
+        ("No candidates were found for python >=3.9.", " (no 3.12; no 3.13)"),
+        ("... └─ python >=3.9, for which no candidates were found", " (no 3.12; no 3.13)"),
+        ("No candidates were found for python-dateutil >=2.", ""),
+        ("No candidates were found for absent >=2; a 1 would require └─ python >=3.9", ""),
+    ],
+)
+def test_an_interpreter_that_this_machine_lacks_is_named_where_a_solve_fails_for_want_of_it(
+    small_forge: SmallForge, reason: str, added: str
+) -> None:
+    small_forge.configure(channels=[{"file": "output/upstream"}], variants=[])
+    missing = [{"name": "python", "spec": f"{version}.*", "reason": f"no {version}"} for version in ("3.12", "3.13")]
+    small_forge.write("output/upstream/missing.json", json.dumps(missing))
+    assert explain_missing(small_forge.open(), reason) == reason + added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import shutil
 from pathlib import Path
@@ -25,6 +26,7 @@ from servers.prefix_server import PrefixServer
 from small_forge import SmallForge
 
 from orchestration.making import make, make_and_publish, publish
+from wvforge_dagster import __version__
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.promoting import promote
@@ -106,7 +108,6 @@ def test_the_sbom_is_valid_and_says_what_the_package_was_built_in(app: tuple[Sma
         assert (purl.type, purl.name, purl.version) == ("conda", name, "1.0")
         assert purl.qualifiers == {
             "build": staged[name].build,
-            "channel": "file:column",
             "subdir": "noarch",
             "type": "conda",
         }
@@ -127,6 +128,8 @@ def test_the_statement_has_the_form_of_in_toto_and_slsa(app: tuple[SmallForge, s
         ResourceDescriptor.copy_from_pb(dependency).validate()
         assert dependency.digest
     assert provenance.run_details.builder.id == "urn:wvforge:builder"
+    engine = importlib.metadata.version("py-rattler-build")
+    assert dict(provenance.run_details.builder.version) == {"wvforge": __version__, "rattler-build": engine}
     assert provenance.run_details.metadata.started_on.ToMilliseconds() == artifact.built
     definition = said["predicate"]["buildDefinition"]
     assert definition["externalParameters"]["recipe"]["package"] == {"name": "app", "version": "1.0"}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
+from typing import NoReturn
 
 import dagster as dg
 import pytest
 from small_forge import SmallForge
+from typer.testing import CliRunner
 
+from wvforge_dagster.cli import app
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.state import State, Status
+from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key
 from wvforge_dagster.orchestration.locks import run_lock
@@ -34,6 +40,44 @@ def test_a_run_is_ended_as_soon_as_its_process_is_dead(small_forge: SmallForge, 
             assert [end_dead_runs(instance, forge) for _ in range(2)] == [1, 0]
         runs = {run.run_id: run.status for run in instance.get_runs()}
         assert runs == {dead: dg.DagsterRunStatus.FAILURE, alive: status, foreign: status}
+
+
+def test_runs_of_killed_builds_are_ended_before_a_build_begins(small_forge: SmallForge) -> None:
+    small_forge.package("a", "exit 1")
+    forge = small_forge.open()
+    with open_quiet_instance(forge) as instance:
+        dead = begin(instance, dg.DagsterRunStatus.STARTED, **{PACKAGE_TAG: "a"})
+        seen: list[dg.DagsterRunStatus] = []
+
+        def on_plan(_: object) -> None:
+            found = instance.get_run_by_id(dead)
+            assert found is not None
+            seen.append(found.status)
+
+        build_forge(forge, Wanted((VariantId("a"),)), on_plan, lambda event: None)
+    assert seen == [dg.DagsterRunStatus.FAILURE]
+
+
+def test_runs_of_killed_builds_are_ended_before_the_ui_is_served(
+    small_forge: SmallForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Served(Exception):
+        """What would be served now."""
+
+    def serve(*_: object) -> NoReturn:
+        raise Served
+
+    monkeypatch.setattr(os, "execve", serve)
+    monkeypatch.chdir(small_forge.root)
+    with open_quiet_instance(small_forge.open()) as instance, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        dead = begin(instance, dg.DagsterRunStatus.STARTED, **{PACKAGE_TAG: "a"})
+        done = CliRunner().invoke(app, ["--forge", str(small_forge.root), "dev", "--port", str(port)])
+        assert isinstance(done.exception, Served), done.output
+        found = instance.get_run_by_id(dead)
+        assert found is not None
+        assert found.status is dg.DagsterRunStatus.FAILURE
 
 
 @pytest.fixture

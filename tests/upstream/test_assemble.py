@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from upstream.registry import Registry
+from upstream.test_interpreters import program, saying
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.upstream.assemble import assemble
 from wvforge_dagster.upstream.own_files import LIST_NAME
@@ -214,15 +215,37 @@ def test_a_channel_of_before_goes_on(place: Place, moved: bool) -> None:
     assert not (place.channel / "noarch" / "meta-1-0.conda").exists()
 
 
-def test_what_this_machine_cannot_give_is_missing_with_the_reason_and_the_rest_is_made(place: Place) -> None:
-    place.manifest["interpreters"] = ["3.99"]
+def test_without_any_of_the_interpreters_it_is_refused_before_anything_is_fetched_or_made(place: Place) -> None:
+    place.manifest["interpreters"] = ["3.98", "3.99"]
+    with pytest.raises(ForgeError) as refused:
+        place.assemble()
+    assert str(refused.value) == (
+        f"{place.folder}/upstream.yaml: interpreters: no Python 3.98 on this machine (looked on the path, in pyenv and uv); "
+        "no Python 3.99 on this machine (looked on the path, in pyenv and uv); "
+        "install one of them with its C headers: with pyenv or uv, or as the system's package"
+    )
+    assert not list(place.folder.rglob("*.conda")) + list(place.folder.rglob("*.whl"))
+
+
+def test_what_this_machine_cannot_give_is_missing_with_the_reason_and_the_rest_is_made(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One that is found, and cannot be copied: not all are missing.
+    python = place.folder / "python"
+    program(python / "bin", saying(python, version="3.98.1", executable="/bin/false"), "python3.98")
+    (python / "lib/python3.99").mkdir(parents=True)
+    (python / "lib/python3.99/site.py").touch()
+    monkeypatch.setenv("PATH", f"{python / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    place.manifest["interpreters"] = ["3.98", "3.99"]
     place.manifest["trees"].append(
         {"name": "other", "version": "1", "layout": {"x/": ""}}
         | {"wheels": [{"pip": "other==1", "sha256": {"other-1-py3-none-win_amd64.whl": "0" * 64}}]}
     )
     report = place.assemble()
-    assert [(one.name, one.spec) for one in report.missing] == [("other", "==1"), ("python", "3.99.*")]
-    assert "no Python 3.99 on this machine" in report.missing[1].reason
+    missing = [(one.name, one.spec) for one in report.missing]
+    assert missing == [("other", "==1"), ("python", "3.98.*"), ("python", "3.99.*")]
+    assert "does not run when it is copied" in report.missing[1].reason
+    assert "no Python 3.99 on this machine" in report.missing[2].reason
     assert "tool-2.0-0.conda" in report.made
     written = json.loads((place.channel / "missing.json").read_text())
     assert tuple(MissingPackage(**one) for one in written) == report.missing

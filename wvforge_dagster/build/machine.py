@@ -7,14 +7,17 @@ import shutil
 import subprocess
 from functools import cache
 
+from wvforge_dagster import __version__
+
 NO_SANDBOX = "own folders, scrubbed environment"
 """What keeps a build script from the rest of the machine, where nothing else does."""
 
 
 @cache
 def recorded_parts(isolation: str = NO_SANDBOX) -> dict[str, str]:
-    """The engine, the machine's compilers, and the isolation, each in a line."""
+    """wvforge, the engine, the machine's compilers, and the isolation, each in a line."""
     return {
+        "wvforge": f"wvforge {__version__}",
         "engine": f"rattler-build {importlib.metadata.version('py-rattler-build')}",
         "compilers": "; ".join(f"{name}: {_version(name)}" for name in ("cc", "c++")),
         "isolation": isolation,

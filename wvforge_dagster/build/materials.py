@@ -11,7 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.inputs import git_source_key
 
+COLUMN, SIBLINGS = "column", "siblings"
+"""Names of the folders in a build's work folder with those of the forge's own packages that it may use: of other package
+variants, and of its own outputs."""
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_OWN = re.compile(rf"file://.*/work/.+/({COLUMN}|{SIBLINGS})")
+"""The channels that show a build the forge's own packages."""
 
 TREE = "wvforgeTree"
 """The algorithm of `core.digest.digest_tree`, where a source is no single file."""
@@ -39,7 +46,8 @@ class EnvironmentPackage:
 
     Attributes:
         environments: ``build``, ``host`` or both.
-        channel: its address without credentials; the name of a folder on the builder's machine as ``file:NAME``.
+        channel: its address without credentials; the name of a folder on the builder's machine as ``file:NAME``; empty for the
+            forge's own packages, of which each build is shown a part in a folder of its own.
         archive: ``conda`` or ``tar.bz2``.
     """
 
@@ -147,6 +155,8 @@ def _package(item: Mapping[str, Any], sections: Iterable[str]) -> EnvironmentPac
 def _channel(address: str) -> str:
     """A folder's path says nothing to others, and is nobody's business."""
     address = without_credentials(address.rstrip("/"))
+    if _OWN.fullmatch(address):
+        return ""
     return f"file:{address.rsplit('/', 1)[-1]}" if address.startswith("file://") else address
 
 

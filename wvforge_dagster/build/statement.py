@@ -65,10 +65,10 @@ def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def _run_details(materials: Materials) -> dict[str, Any]:
     record = materials.artifact.record
-    engine, _, version = (record.recorded.get("engine", "") if record else "").partition(" ")
+    programs = [record.recorded.get(part, "").partition(" ") for part in ("wvforge", "engine")] if record else []
     builder: dict[str, Any] = {"id": BUILDER}
-    if version:
-        builder["version"] = {engine: version}
+    if versions := {program: version for program, _, version in programs if version}:
+        builder["version"] = versions
     started = datetime.fromtimestamp(materials.artifact.built / 1000, UTC)
     return {"builder": builder, "metadata": {"startedOn": started.isoformat().replace("+00:00", "Z")}}
 

@@ -142,14 +142,14 @@ def _test_reasons(expected: Iterable[Expected]) -> Iterable[Change]:
 
 
 def _why_missing(variant: PackageVariant, catalog: Catalog, shelf: Shelf) -> str:
-    """Never built; and if it was built in other columns, which value of this one is new."""
+    """Never built; and if it was built in other columns, for which value of this one not."""
     package = variant.id.package
     built = {partition for name, partition, _ in shelf.of_output if name == package}
     dimensions = catalog.packages[package].dimensions
     others = [dimensions.split(partition) for partition in dimensions.keys() if partition in built]
     for name, value in dimensions.split(variant.id.partition).items():
         if others and all(other[name] != value for other in others):
-            return f"never built: {KEY_OF_DIMENSION[name]} {value} is a new column"
+            return f"never built for {KEY_OF_DIMENSION[name]} {value}"
     return "never built"
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from enum import Enum
+
+SHORT = 100
+"""Characters of a reason that is told in full elsewhere."""
+
+
+def beginning(reason: str) -> str:
+    """The beginning of a reason, which is told in full elsewhere."""
+    return textwrap.shorten(reason, SHORT, placeholder=" ...")
 
 
 class FailureClass(str, Enum):

@@ -12,6 +12,7 @@ from typing import IO
 
 from wvforge_dagster.build.builder import BuildFailed, BuildPlace, BuiltPackage, TestOutcome, remove_folder
 from wvforge_dagster.build.compiler_cache import CompilerCache
+from wvforge_dagster.build.materials import COLUMN
 from wvforge_dagster.build.sandbox import Sandbox
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.folder_view import make_view
@@ -134,7 +135,7 @@ def _attempt(forge: ForgeOnDisk, identity: VariantId, column: tuple[Artifact, ..
                 entries = bring(forge, column)
                 files = [(entry.subdir, entry.filename) for entry in entries]
                 attempt.beside = {entry.name: device_code_of(forge, entry) for entry in entries}
-                attempt.own_channels.append(make_view(forge.staging.path, files, work / "column"))
+                attempt.own_channels.append(make_view(forge.staging.path, files, work / COLUMN))
             yield attempt
     except BuildFailed as error:
         keep = error.failure.failure_class is FailureClass.SCRIPT

@@ -22,7 +22,7 @@ from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_
 from wvforge_dagster.orchestration.isolation import isolation_warning
 from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.plan import Plan, make_plan
-from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
+from wvforge_dagster.orchestration.recording import end_dead_runs, mend_runs, record_up_to_date
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.run_plan import OnEvent, run_plan
 from wvforge_dagster.orchestration.solve_first import solve_first
@@ -97,6 +97,7 @@ def build_forge(
     Raises:
         ForgeError: if Dagster's storage or a channel's folder cannot be used, or builds cannot be isolated and must be.
     """
+    mend_runs(forge, instance)
     mend_channels(forge)
     before = _set_aside(forge)
     warnings = dict(refresh(forge, [channel for _, channel in forge.targets]))

@@ -19,6 +19,7 @@ from wvforge_dagster.build.compiler_cache import PROGRAM as CACHE_NAME
 from wvforge_dagster.build.compiler_cache import CacheUse
 from wvforge_dagster.build.look import look_and_test
 from wvforge_dagster.build.machine import recorded_parts
+from wvforge_dagster.build.materials import SIBLINGS
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
@@ -64,7 +65,7 @@ def build_variant(
     checks: list[tuple[CheckResult, ...]] = []
     with attempt_of(forge, variant.id, column, on_log) as attempt:
         wanted, number = _to_build(forge, variant, status)
-        siblings = FolderChannel(attempt.work / "siblings", label="siblings")
+        siblings = FolderChannel(attempt.work / SIBLINGS, label=SIBLINGS)
         kept = [item.found for item in status.expected if item.found and item not in wanted]
         for entry in bring(forge, kept):
             path = forge.staging.path / entry.subdir / entry.filename

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.state import State, Status
 from wvforge_dagster.orchestration.build_forge import Wanted, plan_of
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.plan import Plan
+from wvforge_dagster.orchestration.run_plan import blocker_of
 
 
-def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> Iterable[str]:
+@dataclass(frozen=True)
+class DryRun:
+    """What a build would do, in lines, and whether it is known to end with something that is not as it was wanted."""
+
+    lines: tuple[str, ...]
+    bad: bool
+
+
+def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> DryRun:
     """What `build_forge` would do first, in the order in which it would: what, why, and where it would be published.
 
     Remote targets are not asked: they count as they were when they were last asked. What a build changes may make more
@@ -20,14 +29,27 @@ def dry_run(forge: ForgeOnDisk, wanted: Wanted) -> Iterable[str]:
     """
     statuses = derive_statuses(forge)
     plan = plan_of(forge, wanted, statuses)
-    for identity, reason in plan.reasons.items():
-        yield from _lines(forge, identity, statuses[identity], reason, wanted)
+    lines: list[str] = []
+    bad: dict[VariantId, str] = {}
     for identity in wanted.selected:
-        if identity in plan.given_up:
-            yield f"would not try again: {identity}: {statuses[identity].reason} (give --retry-failed)"
+        reason = statuses[identity].reason
         if statuses[identity].state is State.ELSEWHERE:
-            yield f"elsewhere: {identity}: {statuses[identity].reason}"
-    yield _sum(plan, statuses, wanted)
+            lines.append(f"elsewhere: {identity}: {reason}")
+        elif forge.catalog.packages[identity.package].fault is not None:
+            bad[identity] = f"would fail: {identity}: {reason}"
+        elif identity in plan.given_up:
+            state = statuses[identity].state
+            bad[identity] = f"would not try again: {identity}: {state}: {reason} (give --retry-failed)"
+        elif identity in plan.reasons:
+            blocker = blocker_of(forge, plan, identity, bad.keys())
+            if blocker is not None:
+                bad[identity] = f"would be blocked: {identity}: by {blocker}"
+            elif statuses[identity].state is State.UNSOLVABLE and identity not in wanted.force:
+                bad[identity] = f"would solve again: {identity}: {State.UNSOLVABLE} when it was last tried: {reason}"
+            else:
+                lines += _lines(forge, identity, statuses[identity], plan.reasons[identity], wanted)
+    made = [identity for identity in plan.reasons if identity not in bad]
+    return DryRun((*lines, *bad.values(), _sum(made, len(bad), statuses, wanted)), bool(bad))
 
 
 def _lines(forge: ForgeOnDisk, identity: VariantId, status: Status, reason: str, wanted: Wanted) -> Iterable[str]:
@@ -48,6 +70,7 @@ def _lines(forge: ForgeOnDisk, identity: VariantId, status: Status, reason: str,
         yield f"would wait: {identity}: for its column, before {', '.join(later)}"
 
 
-def _sum(plan: Plan, statuses: Mapping[VariantId, Status], wanted: Wanted) -> str:
-    published = [i for i in plan.reasons if statuses[i].state is State.STAGED and i not in wanted.force]
-    return f"{len(plan.reasons) - len(published)} to build or test, {len(published)} to publish only; nothing was done"
+def _sum(made: list[VariantId], bad: int, statuses: Mapping[VariantId, Status], wanted: Wanted) -> str:
+    published = [i for i in made if statuses[i].state is State.STAGED and i not in wanted.force]
+    left = f", {bad} that cannot be made" if bad else ""
+    return f"{len(made) - len(published)} to build or test, {len(published)} to publish only{left}; nothing was done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from wvforge_dagster.channels.folder import FolderChannel
@@ -60,9 +61,17 @@ def explain_missing(forge: ForgeOnDisk, reason: str) -> str:
             continue
         try:
             missing = json.loads(book.read_text(encoding="utf-8"))
-            for item in missing:
-                if f"{item['name']} {item['spec']}" in reason:
-                    return f"{reason} {item['reason']}"
+            named = [item for item in missing if f"{item['name']} {item['spec']}" in reason]
+            # A requirement such as python >=3.9 is of no single column: each version of it that is missing may be why.
+            named = named or [item for item in missing if _has_no_candidate(item["name"], reason)]
+            if named:
+                return f"{reason} ({'; '.join(item['reason'] for item in named)})"
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return reason
+
+
+def _has_no_candidate(name: str, reason: str) -> bool:
+    """Whether the solver found no version of a package, in its words, that a requirement of it allows."""
+    wanted = rf"{re.escape(name)} [<>=!~*]"
+    return bool(re.search(rf"No candidates were found for {wanted}|─ {wanted}[^└├]*, for which no candidates", reason))

@@ -40,6 +40,11 @@ def upload_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
         yield
 
 
+def is_being_uploaded(forge: ForgeOnDisk, identity: VariantId) -> bool:
+    """Whether some process holds `upload_lock`."""
+    return is_held(_path(forge, identity).with_suffix(".upload"))
+
+
 def wait_for_lock(forge: ForgeOnDisk, identity: VariantId) -> None:
     """Wait until nobody builds this package variant. Only ever called for what the caller's own one depends on."""
     path = _path(forge, identity)

@@ -126,7 +126,11 @@ def make_plan(
         elif status.state in (State.FAILED, State.UNSOLVABLE):
             passing = failure is not None and failure.failure_class in PASSING
             if passing or retry_failed:
-                reasons[identity] = f"tried again after: {status.reason}"
+                # By the time that it is built it has been solved: what was missing is there.
+                unsolvable = status.state is State.UNSOLVABLE
+                reasons[identity] = (
+                    "tried again: it could not be solved" if unsolvable else f"tried again after: {status.reason}"
+                )
             else:
                 given_up.add(identity)
         else:

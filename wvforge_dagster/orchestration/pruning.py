@@ -11,13 +11,12 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.columns import dimension_values
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.retention import Build, Retention, retain
-from wvforge_dagster.core.state import State
 from wvforge_dagster.orchestration.evidence import derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.landing import put_pages
 from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.removed import remember_removed
-from wvforge_dagster.orchestration.verifying import own_artifact
+from wvforge_dagster.orchestration.verifying import is_decided, own_artifact
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ def plan_pruning(forge: ForgeOnDisk, channel: Channel, keep: int) -> Pruning:
     statuses = derive_statuses(forge)
     mine = [statuses[identity] for identity in forge.catalog.variants]
     current = {artifact.sha256 for status in mine for artifact in status.artifacts}
-    # Of what waits, is blocked or is being built, it is not known yet which build it will be up to date with.
-    undecided = {status.id for status in mine if not status.expected and status.state is not State.SKIPPED}
+    undecided = {status.id for status in mine if not is_decided(status)}
     entries = {_build(forge, channel, entry, current, undecided): entry for entry in channel.entries()}
     others = [] if channel is forge.staging else [other for _, other in forge.targets if other.label != channel.label]
     faults = list(refresh(forge, others).values())

@@ -13,6 +13,7 @@ from pathlib import Path
 from wvforge_dagster.build.builder import BuiltPackage
 from wvforge_dagster.build.compare import Comparison, compare_packages
 from wvforge_dagster.build.inspect import Environments, Resolved, read_environments
+from wvforge_dagster.build.materials import SIBLINGS
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
@@ -115,7 +116,7 @@ def _rebuild(forge: ForgeOnDisk, status: Status, column: tuple[Artifact, ...], o
     with attempt_of(forge, variant.id, column, on_log) as attempt:
         # An object of the build that it is compared with would be compared with itself.
         attempt.compiler_cache = None
-        siblings = FolderChannel(attempt.work / "siblings", label="siblings")
+        siblings = FolderChannel(attempt.work / SIBLINGS, label=SIBLINGS)
         for position, (expected, entry) in enumerate(zip(status.expected, bring(forge, status.artifacts), strict=True)):
             there = expected.found
             assert there is not None, "what is up to date is there"

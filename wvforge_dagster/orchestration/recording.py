@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster._core.instance import InstanceRef
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_faults
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import is_run_alive
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
 from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
 from wvforge_dagster.orchestration.shown import Shown, keep_shown, last_event, mark_of, read_shown
+from wvforge_dagster.settings import dagster_home
 
 if TYPE_CHECKING:
     from dagster._core.storage.event_log.base import AssetEntry
@@ -126,6 +129,16 @@ def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
             instance.report_run_failed(run, "the process that ran it was killed")
             count += 1
     return count
+
+
+def mend_runs(forge: ForgeOnDisk, instance: InstanceRef | None = None) -> None:
+    """`end_dead_runs`, in the storage of a forge, or of the instance that this process serves.
+
+    Raises:
+        ForgeError: if Dagster's storage cannot be used.
+    """
+    with open_quiet_instance(forge, instance) as opened, storage_faults(dagster_home(forge.output)):
+        end_dead_runs(opened, forge)
 
 
 def _materialization(key: dg.AssetKey, status: Status) -> dg.AssetMaterialization:

@@ -78,7 +78,7 @@ def run_plan(
     try:
         while sorter.is_active():
             ready += sorter.get_ready()
-            blocked = [(identity, _blocker(forge, plan, identity, broken)) for identity in ready]
+            blocked = [(identity, blocker_of(forge, plan, identity, broken)) for identity in ready]
             for identity, blocker in blocked:
                 if blocker is not None:
                     ready.remove(identity)
@@ -142,7 +142,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
-def _blocker(forge: ForgeOnDisk, plan: Plan, identity: VariantId, broken: Set[VariantId]) -> VariantId | None:
+def blocker_of(forge: ForgeOnDisk, plan: Plan, identity: VariantId, broken: Set[VariantId]) -> VariantId | None:
     """A package variant without which this one cannot be made, and which could not be."""
     variant = forge.catalog.variants[identity]
 

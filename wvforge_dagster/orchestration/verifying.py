@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from wvforge_dagster.channels.package_archive import ENDINGS
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry, Discrepancy
+from wvforge_dagster.channels.verification import ASIDE
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, Status
+from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, inspect_entry
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.refreshing import refresh
@@ -45,18 +47,27 @@ def verify_channel(forge: ForgeOnDisk, channel: Channel, *, quick: bool = False)
     """
     verified = channel.verify(quick=quick)
     information = [f"not compared: {words}" for words in verified.unchecked]
+    aside = [finding for finding in verified.findings if _is_aside(finding)]
+    information += [
+        f"set aside: {finding.where.removeprefix(channel.label)[1:]}; {finding.remedy}" for finding in aside
+    ]
+    damage = tuple(finding for finding in verified.findings if finding not in aside)
     faults = refresh(forge, [channel])
     try:
         entries = channel.entries()
     except ForgeError:
         information.append("not compared: what the forge expects there, because its index cannot be read")
-        return Report(channel.label, verified.findings, tuple(information), verified.checked, verified.findings)
+        return Report(channel.label, damage, tuple(information), verified.checked, damage)
     information += [f"not compared: {fault}" for fault in faults.values()]
     statuses = derive_statuses(forge)
     expected = tuple(_not_there(forge, channel, entries, statuses))
-    information += _not_expected(forge, channel, entries, statuses.values())
-    findings = (*verified.findings, *expected)
-    return Report(channel.label, findings, tuple(information), verified.checked, verified.findings)
+    information += _not_expected(forge, channel, entries, statuses)
+    return Report(channel.label, (*damage, *expected), tuple(information), verified.checked, damage)
+
+
+def _is_aside(finding: Discrepancy) -> bool:
+    """Whether it is of a file that a publisher or a repair has put out of the way: dealt with, and in nobody's way."""
+    return finding.where.rpartition(ASIDE)[0].endswith(ENDINGS)
 
 
 def _not_there(
@@ -106,23 +117,32 @@ def _hidden(forge: ForgeOnDisk, status: Status, there: Mapping[tuple[str, str], 
 
 
 def _not_expected(
-    forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Iterable[Status]
+    forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry], statuses: Mapping[VariantId, Status]
 ) -> list[str]:
     """What is there besides, in a line for each package variant."""
     entries = tuple(entries)
-    current = {
-        artifact.sha256 for status in statuses if status.id in forge.catalog.variants for artifact in status.artifacts
-    }
+    current = {artifact.sha256 for identity in forge.catalog.variants for artifact in statuses[identity].artifacts}
     owners = dict(_owners(forge, channel, entries))
     lines = []
     for identity, count in sorted(Counter(owners[entry] for entry in owners if entry.sha256 not in current).items()):
-        what = "older builds" if identity in forge.catalog.variants else "packages, retired"
-        lines.append(f"not expected: {identity}: {count} {what}; wvforge channel prune")
+        if identity not in forge.catalog.variants:
+            lines.append(
+                f"not expected: {identity}: {count} package{'s' if count > 1 else ''}, retired; wvforge channel prune"
+            )
+        elif is_decided(statuses[identity]):
+            lines.append(
+                f"not expected: {identity}: {count} older build{'s' if count > 1 else ''}; wvforge channel prune"
+            )
     foreign = [entry.filename for entry in entries if entry not in owners]
     if foreign:
         shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
         lines.append(f"not expected: not made by this forge: {shown}")
     return lines
+
+
+def is_decided(status: Status) -> bool:
+    """Whether it is known which build a package variant is up to date with; not so of what waits, is blocked or being built."""
+    return bool(status.expected) or status.state is State.SKIPPED
 
 
 def _owners(

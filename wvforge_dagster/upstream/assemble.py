@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,8 @@ from threading import Lock
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.upstream.engine import index
 from wvforge_dagster.upstream.fetch import UNFINISHED, fetch
-from wvforge_dagster.upstream.items import PackageItem, Plan, SourceItem, plan
+from wvforge_dagster.upstream.interpreters import NoInterpreter, find_interpreter
+from wvforge_dagster.upstream.items import InterpreterItem, PackageItem, Plan, SourceItem, plan
 from wvforge_dagster.upstream.making import make
 from wvforge_dagster.upstream.manifest import load_manifest
 from wvforge_dagster.upstream.own_files import OwnFiles, packages_in
@@ -45,14 +46,15 @@ def assemble(manifest: Path, channel: Path, sources: Path, work: Path, on_event:
         on_event: called with each step, from several threads but never two at a time.
 
     Raises:
-        ForgeError: the manifest is wrong, the machine is of an unknown kind, the channel holds packages and
-            none that were made here, or something could not be fetched or made. What was finished before stays.
+        ForgeError: the manifest is wrong, the machine is of an unknown kind or has none of the interpreters (then nothing
+            is fetched), the channel holds packages and none that were made here, or something could not be fetched or
+            made. What was finished before stays.
     """
     wanted = plan(load_manifest(manifest), machine_subdir())
     work = work.absolute()
     channel = channel.absolute()
     work.mkdir(parents=True, exist_ok=True)
-    assembly = _Assembly(wanted, channel, sources.absolute(), work, on_event)
+    assembly = _Assembly(wanted, manifest, channel, sources.absolute(), work, on_event)
     with _alone(work / "lock", assembly):
         return assembly.run()
 
@@ -69,8 +71,11 @@ def _alone(path: Path, assembly: _Assembly) -> Iterator[None]:
 
 
 class _Assembly:
-    def __init__(self, wanted: Plan, channel: Path, sources: Path, work: Path, on_event: OnEvent) -> None:
+    def __init__(
+        self, wanted: Plan, manifest: Path, channel: Path, sources: Path, work: Path, on_event: OnEvent
+    ) -> None:
         self._plan = wanted
+        self._manifest = manifest
         self._channel = channel
         self._sources = sources
         self._work = work
@@ -93,6 +98,7 @@ class _Assembly:
         own = OwnFiles(self._channel, self._work, self._records)
         self._clear_leftovers(own)
         todo = [item for item in self._plan.packages if not self._keep(item, own)]
+        _refuse_without_interpreters(self._plan, todo, self._manifest)
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="upstream") as pool:
             try:
                 jobs = [pool.submit(self._make, item, own) for item in todo]
@@ -181,6 +187,23 @@ class _Assembly:
         there = sorted(packages_in(self._channel))
         sizes = [f"{file.relative_to(self._channel).as_posix()} {file.stat().st_size}" for file in there]
         return hashlib.sha256("\n".join([str(self._channel), *sizes]).encode()).hexdigest()
+
+
+def _refuse_without_interpreters(wanted: Plan, todo: Sequence[PackageItem], manifest: Path) -> None:
+    """Say before anything is fetched that no column can be built, because the machine has none of the interpreters."""
+    interpreters = [item for item in wanted.packages if isinstance(item, InterpreterItem)]
+    reasons = []
+    for item in interpreters:
+        found = find_interpreter(item.version) if item in todo else None
+        if not isinstance(found, NoInterpreter):
+            return
+        reasons.append(found.reason)
+    if reasons:
+        raise ForgeError(
+            "; ".join(reasons),
+            where=f"{manifest}: interpreters",
+            remedy="install one of them with its C headers: with pyenv or uv, or as the system's package",
+        )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
