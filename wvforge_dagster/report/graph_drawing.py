@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from wvforge_dagster.report.model import Package
 
-MOST_BOXES = 40
+MOST_BOXES = 24
 """With more, only the direct neighbours are drawn."""
 
 _LETTER = 7.4

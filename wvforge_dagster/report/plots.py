@@ -13,8 +13,15 @@ from wvforge_dagster.report.model import Attempt
 
 WIDTH, HEIGHT = 520.0, 190.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 10.0, 28.0
-SIGNS = 6
-"""Kinds of points: series are told apart by sign and colour."""
+SHAPES = (
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+    "M-4-4h8v8h-8z",
+    "M0-5L5 4H-5z",
+    "M0-5.5L5.5 0 0 5.5-5.5 0z",
+    "M0 5L5-4H-5z",
+    "M-1.5-5h3v3.5H5v3H1.5V5h-3V1.5H-5v-3h3.5z",
+)
+"""Of points, as SVG paths: series are told apart by shape and colour."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def _plot(
             for at, value in points
         )
         line = " ".join(f"{point.x:.1f},{point.y:.1f}" for point in placed)
-        series.append(Series(name, position % SIGNS, placed, line))
+        series.append(Series(name, position % len(SHAPES), placed, line))
     return Plot(
         title,
         tuple(series),
