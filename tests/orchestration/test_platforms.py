@@ -62,9 +62,9 @@ def test_a_further_platform_is_rendered_for_itself_planned_and_shown(small_forge
     assert forge.catalog.variants[there].outputs[0].requires("build") == {f"gcc_{THERE}"}
     skipped = statuses[VariantId(f"{THERE}/lib", "3.11")].reason
     assert skipped == f"skipped by the recipe: target_platform == '{THERE}' and match(python, '<3.12')"
-    row = next(row for row in rows(statuses.values(), HERE) if row["state"] == "elsewhere")
+    row = next(row for row in rows(statuses.values(), forge.class_of, HERE) if row["state"] == "elsewhere")
     assert (row["package"], row["platform"], row["filename"]) == (f"{THERE}/lib", THERE, None)
-    assert {row["platform"] for row in rows(statuses.values(), HERE)} == {HERE, THERE}
+    assert {row["platform"] for row in rows(statuses.values(), forge.class_of, HERE)} == {HERE, THERE}
     assert f"  {THERE}/lib  [2 python]  <- pure (run)  ({THERE}: elsewhere)" in graph_lines(forge.catalog, HERE)
     assert f"    platform: {THERE}" in list(explain(forge, f"{THERE}/lib", "3.12"))
 

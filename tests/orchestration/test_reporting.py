@@ -98,7 +98,8 @@ def test_the_lines_that_install_a_column_get_a_real_solver_to_exactly_its_file(c
 def test_the_report_has_the_rows_of_status(columns: SmallForge) -> None:
     columns.edit("mid", '"1.0"', '"1.1"')
     found = variants(columns)
-    said = rows(derive_statuses(columns.open()).values())
+    forge = columns.open()
+    said = rows(derive_statuses(forge).values(), forge.class_of)
     assert len(said) == len(found) == 3
     for row in said:
         told = found[row["package"], row["partition"]]
