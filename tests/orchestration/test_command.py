@@ -80,6 +80,7 @@ def test_status_as_json_is_a_list_of_objects_in_the_documented_format(small_forg
         "filename": None,
         "sha256": None,
         "channel": None,
+        "gpu": None,
         "class": "light",
         "class_reason": None,
     }

@@ -72,7 +72,7 @@ def test_a_further_platform_is_rendered_for_itself_planned_and_shown(small_forge
 def test_what_cannot_be_built_here_is_never_attempted(small_forge: SmallForge) -> None:
     write(small_forge, HERE, THERE)
     forge = small_forge.open()
-    lines = list(dry_run(forge, Wanted(select(forge.catalog, (), (), ()))))
+    lines = dry_run(forge, Wanted(select(forge.catalog, (), (), ()))).lines
     assert [line.split(": ")[1] for line in lines if line.startswith("would build")] == [
         "pure",
         "lib[3.11]",

@@ -90,7 +90,8 @@ def test_who_waits_says_for_what(small_forge: SmallForge) -> None:
     for thread in threads:
         thread.join(30)
     machine = cores_of_machine()
-    assert sorted(said) == [
+    # The one that waited for its class may wait for the other's cores then.
+    assert sorted(said[:2]) == [
         f"a: waits until {machine} of {machine} cores are free of other builds",
         "h: waits until fewer than 1 others of the class heavy are being built",
     ]

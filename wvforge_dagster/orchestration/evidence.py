@@ -20,6 +20,7 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.derive import derive, derive_some
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import Evidence, Listed
+from wvforge_dagster.core.platforms import plain_name
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.commits import known_commits
 from wvforge_dagster.orchestration.failures import read_failures
@@ -66,7 +67,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None, only: tuple[Var
     names: Set[str] | None = None
     if only is not None:
         packages = {identity.package for identity in only}
-        names = {name for name, owner in forge.catalog.provider.items() if owner in packages}
+        names = {plain_name(name) for name, owner in forge.catalog.provider.items() if owner in packages}
     listings = {channel.label: channel_entries(forge, channel, names) for _, channel in forge.targets}
     staged = channel_entries(forge, forge.staging, names)
     return Evidence(

@@ -30,10 +30,10 @@ def read_gpu_records(forge: ForgeOnDisk, entry: ChannelEntry) -> tuple[GpuRecord
 
 def gpu_records(forge: ForgeOnDisk, staged: Iterable[ChannelEntry]) -> Mapping[str, tuple[GpuRecord, ...]]:
     """The records of each staged file whose recipe has GPU tests, by its sha256."""
-    return {entry.sha256: read_gpu_records(forge, entry) for entry in staged if _has_gpu_tests(forge, entry.name)}
+    return {entry.sha256: read_gpu_records(forge, entry) for entry in staged if _has_gpu_tests(forge, entry)}
 
 
-def _has_gpu_tests(forge: ForgeOnDisk, output: str) -> bool:
-    owner = forge.catalog.provider.get(output)
+def _has_gpu_tests(forge: ForgeOnDisk, entry: ChannelEntry) -> bool:
+    owner = forge.catalog.owner(entry.name, entry.subdir)
     recipe = forge.catalog.packages[owner].recipe if owner is not None else None
-    return recipe is not None and any(item.name == output and item.gpu_tests for item in recipe.outputs)
+    return recipe is not None and any(item.name == entry.name and item.gpu_tests for item in recipe.outputs)
