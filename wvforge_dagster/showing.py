@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -92,24 +93,33 @@ def interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+COLUMNS = ("package", "partition", "state", "reason", "file")
+
+
 def print_table(statuses: Iterable[Status]) -> None:
-    """One row for each package variant."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("package", "partition", "state", "reason", "file"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
-    for status in statuses:
-        table.add_row(
-            Text(status.id.package),
-            Text(status.id.partition),
-            Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
-            Text(status.reason),
-            Text(" ".join(artifact.filename for artifact in status.artifacts)),
-        )
-    if out.is_terminal:
-        out.print(table)
+    """One row for each package variant; in a terminal with colours, and folded to its width."""
+    rows = [(_cells(status), STATE_STYLES.get(status.state, "red")) for status in statuses]
+    if not out.is_terminal:
+        # Rich takes a millisecond for each row.
+        _write_plain([COLUMNS, *(cells for cells, _ in rows)])
         return
-    with out.capture() as captured:
-        out.print(table)
-    # Rich fills every line to the width of the table.
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
+    for cells, style in rows:
+        table.add_row(*(Text(cell, style=style if position == 2 else "") for position, cell in enumerate(cells)))
+    out.print(table)
+
+
+def _cells(status: Status) -> tuple[str, ...]:
+    files = " ".join(artifact.filename for artifact in status.artifacts)
+    return status.id.package, status.id.partition, status.state.value, status.reason, files
+
+
+def _write_plain(lines: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as their longest cell."""
+    widths = [max(cell_len(line[position]) for line in lines) for position in range(len(lines[0]))]
+    for line in lines:
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
     sys.stdout.flush()
