@@ -69,14 +69,17 @@ def quickest(runs: Sequence[Measured]) -> Measured:
 
 
 def finish(script: str, tables: Sequence[Table]) -> None:
-    """Print the tables and keep them under ``benchmarks/results``; with ``--json FILE``, there."""
+    """Print the tables and keep them under ``benchmarks/results``; with ``--json FILE``, there. Other tables
+    in that file stay."""
     for table in tables:
         print(f"\n{table.name}\n{table.markdown()}")
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", type=Path, default=RESULTS / f"{script}.json")
     path: Path = parser.parse_known_args()[0].json
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(table) for table in tables], indent=1) + "\n", encoding="utf-8")
+    kept = {table["name"]: table for table in (json.loads(path.read_text(encoding="utf-8")) if path.exists() else ())}
+    kept |= {table.name: asdict(table) for table in tables}
+    path.write_text(json.dumps(list(kept.values()), indent=1) + "\n", encoding="utf-8")
 
 
 def read_tables() -> list[Table]:

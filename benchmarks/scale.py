@@ -95,14 +95,18 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,300,1000,3000", help="recipes of the forges that are loaded")
     parser.add_argument("--recipes", type=int, default=1000, help="recipes of the forge that is published")
     parser.add_argument("--plain", default="100,300", help="recipes that the plain loop over the engine goes through")
+    parser.add_argument("--only", choices=("loading", "nothing-to-do"), help="make one of the two tables")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wvforge-scale-") as name:
         folder = Path(name)
-        tables = [loading(folder, [int(size) for size in options.sizes.split(",")], options.repeat)]
-        plain = [int(size) for size in options.plain.split(",")]
-        tables += published(folder, options.recipes, plain, options.repeat)
+        sizes, plain = ([int(size) for size in text.split(",")] for text in (options.sizes, options.plain))
+        tables = []
+        if options.only in (None, "loading"):
+            tables.append(loading(folder, sizes, options.repeat))
+        if options.only in (None, "nothing-to-do"):
+            tables.append(published(folder, options.recipes, plain, options.repeat))
     finish("scale", tables)
 
 
@@ -134,7 +138,7 @@ def loaded(forge: Path) -> tuple[float, ...]:
     return tuple(float(word) for word in done.output.split()[-3:])
 
 
-def published(folder: Path, recipes: int, plain: list[int], repeat: int) -> list[Table]:
+def published(folder: Path, recipes: int, plain: list[int], repeat: int) -> Table:
     """A forge without variants, and beside it one with six each of a sixth of the recipes, all published."""
     rows: list[tuple[str, ...]] = []
     makers: list[tuple[str, Callable[[Path, int], Path], int]] = [
@@ -159,7 +163,7 @@ def published(folder: Path, recipes: int, plain: list[int], repeat: int) -> list
         print(*rows[-4:], sep="\n", flush=True)
         if make is plain_forge:
             rows += [skipping(folder, forge, size) for size in plain]
-    return [Table("nothing-to-do", ("what", "seconds"), tuple(rows))]
+    return Table("nothing-to-do", ("what", "seconds"), tuple(rows))
 
 
 def skipping(folder: Path, forge: Path, size: int) -> tuple[str, str]:

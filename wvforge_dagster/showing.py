@@ -6,12 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -119,8 +120,12 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+COLUMNS = ("package", "partition", "state", "reason", "file")
+
+
 def print_table(forge: ForgeOnDisk, statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
-    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``.
+    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``. In a
+    terminal with colours, and folded to its width.
 
     Args:
         told_below: those whose reasons are told in full below the table: in it they are shortened.
@@ -128,23 +133,33 @@ def print_table(forge: ForgeOnDisk, statuses: Iterable[Status], told_below: Set[
     found = list(statuses)
     classes = {status.id.package: forge.class_of(status.id.package) for status in found}
     with_class = any(one.name != LIGHT for one in classes.values())
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("package", "partition", "state", "reason", "file", *(["class"] if with_class else [])):
-        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
-    for status in found:
-        table.add_row(
-            Text(status.id.package),
-            Text(status.id.partition),
-            Text(status.state.value, style=STATE_STYLES.get(status.state, "red")),
-            Text(beginning(status.reason) if status.id in told_below else status.reason),
-            Text(" ".join(artifact.filename for artifact in status.artifacts)),
-            *([Text(str(classes[status.id.package]))] if with_class else []),
-        )
-    if out.is_terminal:
-        out.print(table)
+    columns = (*COLUMNS, "class") if with_class else COLUMNS
+    rows = [
+        (*_cells(status, told_below), *([str(classes[status.id.package])] if with_class else [])) for status in found
+    ]
+    if not out.is_terminal:
+        # Rich takes a millisecond for each row.
+        _write_plain([columns, *rows])
         return
-    with out.capture() as captured:
-        out.print(table)
-    # Rich fills every line to the width of the table.
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("package", "partition", "state"))
+    for status, cells in zip(found, rows, strict=True):
+        style = STATE_STYLES.get(status.state, "red")
+        table.add_row(*(Text(cell, style=style if position == 2 else "") for position, cell in enumerate(cells)))
+    out.print(table)
+
+
+def _cells(status: Status, told_below: Set[VariantId]) -> tuple[str, ...]:
+    files = " ".join(artifact.filename for artifact in status.artifacts)
+    reason = beginning(status.reason) if status.id in told_below else status.reason
+    return status.id.package, status.id.partition, status.state.value, reason, files
+
+
+def _write_plain(lines: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as their longest cell."""
+    widths = [max(cell_len(line[position]) for line in lines) for position in range(len(lines[0]))]
+    for line in lines:
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
     sys.stdout.flush()
