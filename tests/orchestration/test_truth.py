@@ -15,7 +15,7 @@ from small_forge import SmallForge
 from orchestration.making import make, make_and_publish, publish
 from orchestration.payloads import payload
 from wvforge_dagster.core.state import Status
-from wvforge_dagster.orchestration import evidence
+from wvforge_dagster.orchestration import recipe_files
 from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.recording import record_up_to_date
@@ -277,8 +277,10 @@ def test_the_status_of_one_is_the_same_without_the_rest_of_the_forge(
     opened = forge.open()
     every = derive_statuses(opened)
     read: list[str] = []
-    files_of = evidence.recipe_files
-    monkeypatch.setattr(evidence, "recipe_files", lambda f, package: read.append(package.name) or files_of(f, package))
+    files_of = recipe_files.recipe_files
+    monkeypatch.setattr(
+        recipe_files, "recipe_files", lambda f, package: read.append(package.name) or files_of(f, package)
+    )
     for identity in opened.catalog.variants:
         read.clear()
         some = derive_one(opened, identity)

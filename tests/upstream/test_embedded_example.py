@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from wvforge_dagster.build.variant_config import read_variants
+from wvforge_dagster.core.forge import load_forge
 from wvforge_dagster.upstream.manifest import load_manifest
 
 FORGE = Path(__file__).parents[2] / "examples" / "embedded"
@@ -45,7 +47,7 @@ def test_every_source_of_a_recipe_is_fetched_with_the_same_digest() -> None:
 def test_recipes_render_to_one_noarch_package_or_to_all_four_columns(path: Path) -> None:
     import rattler_build
 
-    variants = rattler_build.VariantConfig.from_file(FORGE / "variants.yaml")
+    variants = read_variants([FORGE / "variants.yaml"], "linux-64", load_forge(FORGE).architectures.to_json())
     rendered = rattler_build.Stage0Recipe.from_file(path).render(variants, rattler_build.RenderConfig())
     columns = {(str(one.variant.get("cuda_version")), str(one.variant.get("python"))) for one in rendered}
     if path.parents[1].name in ("cuvec", "numcu"):
