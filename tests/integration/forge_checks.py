@@ -25,7 +25,7 @@ from wvforge_dagster.settings import Settings
 
 ENDINGS = (".conda", ".tar.bz2")
 FILES_OF_A_CHANNEL = re.compile(
-    r"\.wvforge\.lock"
+    r"\.wvforge\.lock|index\.html"
     r"|[^/]+/(?:[^/.][^/]*(?:\.conda|\.tar\.bz2)(?:\.(?:wvforge|cdx|intoto)\.json)?"
     r"|repodata\.json(?:\.zst)?|repodata_shards\.msgpack\.zst|run_exports\.json(?:\.zst)?"
     r"|shards/[0-9a-f]{64}\.msgpack\.zst)"
