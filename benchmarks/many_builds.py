@@ -63,7 +63,8 @@ def moments(command: list[str], packages: int) -> list[float]:
         lines = [(time.monotonic() - started, line) for line in process.stdout]
     found = [seconds for seconds, line in lines if line.startswith("done")]
     if process.returncode or len(found) != packages:
-        sys.exit(f"{command[:2]} failed:\n{''.join(line for _, line in lines[-30:])}")
+        said = "".join(line for _, line in lines[-30:])
+        sys.exit(f"{command[0]} ended with {process.returncode} after {len(found)} packages:\n{said}")
     return [*found, time.monotonic() - started]
 
 
