@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.core.artifact import RECORD_KEY
+from wvforge_dagster.core.yaml_loader import LOADER
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(r"\$\{\{\s*(\w+)\s*\}\}")
 
 
@@ -47,7 +47,7 @@ def check_amendable(text: str) -> None:
         ValueError: with the line, if it is no plain YAML.
     """
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         if "single document" in str(error.context):
             raise ValueError("holds more than one YAML document; keep one, without '---' between") from None

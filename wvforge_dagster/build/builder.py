@@ -20,14 +20,13 @@ import yaml
 from wvforge_dagster.build.amend import Amendment, amend
 from wvforge_dagster.build.child_failure import failure_of
 from wvforge_dagster.build.compiler_cache import CacheUse, CompilerCache
+from wvforge_dagster.build.engine_account import RENDERED, rendered_recipe
 from wvforge_dagster.build.inspect import (
-    RENDERED,
     Environments,
     commits_of,
     environments_of,
     inspect_package,
     read_package,
-    rendered_recipe,
 )
 from wvforge_dagster.build.process import ChildLimits, ChildResult, run_child
 from wvforge_dagster.build.sandbox import Sandbox, folders_of

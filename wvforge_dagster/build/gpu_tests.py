@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ def _text(root: ElementTree.Element, tag: str) -> str:
     return (root.findtext(tag) or "unknown").strip()
 
 
+def run_tests(tests: Iterable[Mapping[str, Any]], prefix: Path, folder: Path, files: Path | None) -> Iterator[Ran]:
+    """Run tests in an environment, one after the other, each in a folder of its own below `folder`."""
+    for position, test in enumerate(tests):
+        yield run_test(test, prefix, folder / f"test-{position}", files)
+
+
 def run_test(test: Mapping[str, Any], prefix: Path, folder: Path, files: Path | None) -> Ran:
     """Run one test in an environment, in a new folder with the files that it names."""
     folder.mkdir(parents=True)
@@ -94,17 +101,13 @@ def run_test(test: Mapping[str, Any], prefix: Path, folder: Path, files: Path | 
 
 def _script(test: Mapping[str, Any], prefix: Path) -> Iterator[str]:
     """The test as a script, with the environment activated as conda does it."""
-    place = _quoted(str(prefix))
+    place = shlex.quote(str(prefix))
     yield f"export CONDA_PREFIX={place} PREFIX={place} PATH={place}/bin:$PATH PYTHONNOUSERSITE=1"
     yield 'for one in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do test -r "$one" && . "$one"; done'
     yield "set -e"
     yield from test.get("commands") or ()
     if test.get("imports"):
-        yield f"python -c {_quoted('import ' + ', '.join(test['imports']))}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
+        yield f"python -c {shlex.quote('import ' + ', '.join(test['imports']))}"
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -125,8 +128,7 @@ def main() -> int:
     files = Path(request["files"]) if request.get("files") else None
     prefix, folder = Path(request["prefix"]).resolve(), Path(request["folder"]).resolve()
     all_passed = True
-    for position, test in enumerate(request["tests"]):
-        ran = run_test(test, prefix, folder / f"test-{position}", files)
+    for ran in run_tests(request["tests"], prefix, folder, files):
         all_passed = all_passed and ran.passed
         print(json.dumps({"event": "tested", **asdict(ran)}), flush=True)
     return 0 if all_passed else 1

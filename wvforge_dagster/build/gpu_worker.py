@@ -11,11 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import rattler
-from rattler.platform import Subdir
 
 from wvforge_dagster.build.events import begin
-from wvforge_dagster.build.gpu_tests import find_gpu, run_test
-from wvforge_dagster.build.solve_worker import LONGEST_SOLVE
+from wvforge_dagster.build.gpu_tests import find_gpu, run_tests
+from wvforge_dagster.build.solve_worker import solve
 from wvforge_dagster.build.words import solver_words
 from wvforge_dagster.rattler_calls import wait_for
 
@@ -33,23 +32,13 @@ def main() -> None:
     events.send("gpu", **(asdict(gpu) if gpu else {}))
     if gpu is None:
         return
-    for position, test in enumerate(request["tests"]):
-        ran = run_test(test, prefix, Path(request["folder"]) / f"test-{position}", Path(request["files"]))
+    for ran in run_tests(request["tests"], prefix, Path(request["folder"]), Path(request["files"])):
         events.send("tested", **asdict(ran))
 
 
 def install(specs: list[str], channels: list[str], platform: str, prefix: Path) -> None:
     """Solve and install an environment. Raises what rattler raises."""
-    platforms = [Subdir(platform), Subdir("noarch")]
-    records = wait_for(
-        rattler.solve(
-            channels,
-            specs,
-            platforms=platforms,
-            virtual_packages=rattler.VirtualPackage.detect(),
-            timeout=LONGEST_SOLVE,
-        )
-    )
+    records = solve(specs, channels, platform, rattler.Gateway())
     cache = Path(os.environ["RATTLER_CACHE_DIR"])
     wait_for(rattler.install(records, target_prefix=prefix, cache_dir=cache, show_progress=False))
 

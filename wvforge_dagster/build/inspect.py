@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rattler.package_streaming import PackageArchive
 
+from wvforge_dagster.build.engine_account import RENDERED, dependencies_of, rendered_recipe
 from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.digest import content_digest
 from wvforge_dagster.core.errors import ForgeError
@@ -23,9 +23,6 @@ INDEX = "info/index.json"
 
 INFO_FILES = (INDEX, "info/about.json", "info/paths.json", _RUN_EXPORTS)
 """The files of a package that `describe_package` reads."""
-
-RENDERED = "info/recipe/rendered_recipe.yaml"
-"""The file in which the engine keeps what it built, from what, and in which environments."""
 
 
 @dataclass(frozen=True)
@@ -112,24 +109,11 @@ def read_environments(path: Path) -> Environments:
     return environments_of(rendered_recipe(read_package(path, (RENDERED,))[RENDERED], str(path)))
 
 
-def rendered_recipe(content: bytes | None, where: str) -> dict[str, Any]:
-    """The engine's own account of a build, from a package's `RENDERED`; empty for another tool's package.
-
-    Raises:
-        ForgeError: if it is malformed.
-    """
-    try:
-        found = yaml.load(content or b"", Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-    except yaml.YAMLError as error:
-        raise ForgeError(f"its {RENDERED} cannot be read: {error}", where=where) from None
-    return found if isinstance(found, dict) else {}
-
-
 def environments_of(rendered: Mapping[str, Any]) -> Environments:
     """The build and host environments in an engine's account of a build, and those of the staging output that it inherits."""
     sections = {
-        prefix + section: (rendered.get(key) or {}).get(section) or {}
-        for prefix, key in (("", "finalized_dependencies"), ("staging ", "finalized_cache_dependencies"))
+        prefix + section: found.get(section) or {}
+        for prefix, found in zip(("", "staging "), dependencies_of(rendered), strict=True)
         for section in ("build", "host")
     }
     sections = {name: found for name, found in sections.items() if found or not name.startswith("staging ")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from wvforge_dagster.build.engine_account import dependencies_of
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.inputs import git_source_key
 
@@ -128,7 +129,7 @@ def _environments(rendered: Mapping[str, Any]) -> tuple[EnvironmentPackage, ...]
     """The packages of its environments, and of those of the staging output that it inherits."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     sections: dict[tuple[str, ...], list[str]] = {}
-    accounts = [rendered.get(key) or {} for key in ("finalized_dependencies", "finalized_cache_dependencies")]
+    accounts = dependencies_of(rendered)
     for section in ("build", "host"):
         for item in (item for account in accounts for item in (account.get(section) or {}).get("resolved") or []):
             key = tuple(str(item.get(name) or "") for name in ("name", "version", "build", "subdir", "sha256"))

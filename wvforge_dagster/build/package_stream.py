@@ -19,6 +19,7 @@ import yaml
 from conda_package_streaming.package_streaming import CondaComponent, stream_conda_component
 
 from wvforge_dagster.build.device_code import read_device_code
+from wvforge_dagster.build.engine_account import RENDERED, dependencies_of
 from wvforge_dagster.core.device_code import DeviceCode
 from wvforge_dagster.core.package_facts import (
     BUILD_PREFIX,
@@ -28,6 +29,7 @@ from wvforge_dagster.core.package_facts import (
     PackageFacts,
     PackedFile,
 )
+from wvforge_dagster.core.yaml_loader import LOADER
 
 BLOCK = 1 << 20
 """Bytes of a file that are held at a time."""
@@ -36,7 +38,7 @@ MOST_INFO = 256 << 20
 """Bytes that a file below info/ may have: the lists of the largest packages have some megabytes."""
 
 _PLACEHOLDER = "/host_env_placehold"
-_INFO = ("info/index.json", "info/about.json", "info/paths.json", "info/recipe/rendered_recipe.yaml")
+_INFO = ("info/index.json", "info/about.json", "info/paths.json", RENDERED)
 _ELF = b"\x7fELF"
 _DEVICE_SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 
@@ -49,7 +51,7 @@ def read_through(path: Path) -> PackageFacts:
     """
     info, licenses = _read_info(path)
     index, about, listing = (json.loads(info[name]) for name in _INFO[:3])
-    account = yaml.load(info.get(_INFO[3], b""), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    account = yaml.load(info.get(_INFO[3], b""), Loader=LOADER) or {}
     listed = {entry["_path"]: entry for entry in listing.get("paths", [])}
     patterns = _patterns(account, listed.values())
     files: list[PackedFile] = []
@@ -70,8 +72,7 @@ def read_through(path: Path) -> PackageFacts:
     differences |= {
         name: "is listed in info/paths.json, and is not there" for name in listed if not _is_folder(listed[name])
     }
-    accounts = (account.get(key) or {} for key in ("finalized_dependencies", "finalized_cache_dependencies"))
-    host = [item for found in accounts for item in (found.get("host") or {}).get("resolved") or []]
+    host = [item for found in dependencies_of(account) for item in (found.get("host") or {}).get("resolved") or []]
     return PackageFacts(
         name=str(index["name"]),
         noarch=bool(index.get("noarch")),

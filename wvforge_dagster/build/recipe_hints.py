@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import yaml
 
+from wvforge_dagster.core.yaml_loader import LOADER
+
 _MAPPINGS = ("context", "package", "recipe", "build", "requirements", "about", "extra")
 _LISTS = ("outputs", "tests")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def hint(text: str, words: str) -> str:
@@ -24,7 +25,7 @@ def hint(text: str, words: str) -> str:
 def _misshapen(text: str, *, lists: bool) -> Iterator[str]:
     """Keys that are to have a list (or else: keys and values) and have something else, each with its line."""
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        root = yaml.compose(text, Loader=LOADER)
     except (yaml.YAMLError, RecursionError):
         return
     if not isinstance(root, yaml.MappingNode):

@@ -7,6 +7,7 @@ with the packages of the solution, or ``unsolvable`` with the solver's own expla
 from __future__ import annotations
 
 import datetime
+from functools import cache
 
 import rattler
 from rattler.platform import Subdir
@@ -21,19 +22,9 @@ LONGEST_SOLVE = datetime.timedelta(seconds=120)
 def main() -> None:
     request, events = begin()
     gateway = rattler.Gateway()
-    virtual_packages = rattler.VirtualPackage.detect()
     for environment in request["environments"]:
         try:
-            records = wait_for(
-                rattler.solve(
-                    environment["channels"],
-                    environment["specs"],
-                    gateway=gateway,
-                    platforms=[Subdir(environment["platform"]), Subdir("noarch")],
-                    virtual_packages=virtual_packages,
-                    timeout=LONGEST_SOLVE,
-                )
-            )
+            records = solve(environment["specs"], environment["channels"], environment["platform"], gateway)
         except Exception as error:  # rattler has no common class of its errors
             words = solver_words(error, environment["channels"])
             events.send("unsolvable", words=words, unreachable=is_unreachable(error))
@@ -49,6 +40,27 @@ def main() -> None:
             for record in records
         ]
         events.send("solved", packages=packages)
+
+
+def solve(
+    specs: list[str], channels: list[str], platform: str, gateway: rattler.Gateway
+) -> list[rattler.RepoDataRecord]:
+    """The packages of one environment on this machine. Raises what rattler raises."""
+    return wait_for(
+        rattler.solve(
+            channels,
+            specs,
+            gateway=gateway,
+            platforms=[Subdir(platform), Subdir("noarch")],
+            virtual_packages=_virtual_packages(),
+            timeout=LONGEST_SOLVE,
+        )
+    )
+
+
+@cache
+def _virtual_packages() -> list[rattler.VirtualPackage]:
+    return rattler.VirtualPackage.detect()
 
 
 if __name__ == "__main__":

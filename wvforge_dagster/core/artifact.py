@@ -12,7 +12,7 @@ from typing import Any
 from wvforge_dagster.core.digest import canonical
 
 RECORD_KEY = "wvforge"
-"""Where a package carries its record: ``extra.wvforge`` of its about.json."""
+"""Where a package carries its record: ``extra.wvforge`` of its about.json. A recipe speaks to this project there too."""
 
 
 @dataclass(frozen=True)

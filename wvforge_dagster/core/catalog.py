@@ -23,6 +23,7 @@ from wvforge_dagster.core.columns import (
     matches,
 )
 from wvforge_dagster.core.platforms import beside, of_further_platform, package_name, plain_name
+from wvforge_dagster.core.reach import reached
 from wvforge_dagster.core.recipe import BUILD_SECTIONS, BrokenRecipe, Output, Recipe
 from wvforge_dagster.core.siblings import each_once, in_order, same_files, whole_variant
 
@@ -85,6 +86,11 @@ class PackageVariant:
     runs_with: tuple[VariantId, ...] = ()
     needs_to_run: tuple[VariantId, ...] = ()
 
+    @property
+    def needs(self) -> tuple[VariantId, ...]:
+        """Everything that it builds against or runs with."""
+        return (*self.builds_against, *self.runs_with)
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -139,13 +145,7 @@ class Catalog:
 
     def with_needs(self, identity: VariantId) -> tuple[VariantId, ...]:
         """A package variant with everything that it builds against and runs with, and what that needs; in dependency order."""
-        found: dict[VariantId, None] = {}
-        queue = [identity]
-        while queue:
-            each = queue.pop()
-            if each not in found:
-                found[each] = None
-                queue += [*self.variants[each].builds_against, *self.variants[each].runs_with]
+        found = reached([identity], lambda each: self.variants[each].needs)
         return tuple(sorted(found, key=lambda each: (self.packages[each.package].level, each)))
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -331,13 +331,13 @@ def _with_what_comes_along(
 ) -> PackageVariant:
     """`variant` with what its build and host requirements need to run, in its column: it is in those environments too."""
     column = packages[variant.id.package].dimensions.split(variant.id.partition)
-    found = dict.fromkeys(variant.builds_against)
-    queue = list(variant.builds_against)
-    while queue:
-        for other in done[queue.pop()].needs_to_run:
-            if other not in found and matches(packages[other.package].dimensions.split(other.partition), column):
-                found[other] = None
-                queue.append(other)
+
+    def along(identity: VariantId) -> Iterable[VariantId]:
+        for other in done[identity].needs_to_run:
+            if matches(packages[other.package].dimensions.split(other.partition), column):
+                yield other
+
+    found = reached(variant.builds_against, along)
     return replace(
         variant,
         builds_against=tuple(sorted(found)),

@@ -87,9 +87,8 @@ Classes = Annotated[
 def wanted_class(recipe: Recipe | None) -> Any:
     """What a recipe names as its class; None if it names none."""
     for output in recipe.outputs if recipe else ():
-        own = (output.rendered.get("extra") or {}).get(RECORD_KEY)
-        if isinstance(own, Mapping) and CLASS_KEY in own:
-            return own[CLASS_KEY]
+        if isinstance(output.own, Mapping) and CLASS_KEY in output.own:
+            return output.own[CLASS_KEY]
     return None
 
 

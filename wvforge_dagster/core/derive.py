@@ -225,7 +225,7 @@ def _want(variant: PackageVariant, catalog: Catalog, evidence: Evidence, statuse
     if catalog.packages[variant.id.package].fault is not None or variant.skip is not None:
         return ""
     files = evidence.files[variant.id.package]
-    needs = sorted({*variant.builds_against, *variant.runs_with})
+    needs = sorted(set(variant.needs))
     return digest(
         [
             [[output.binding_digest, output.rendered.get("tests")] for output in variant.outputs],

@@ -45,9 +45,13 @@ class DeviceCode:
                     return True
         return False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``sm_80`` for machine code, ``PTX 90`` for PTX."""
+        return (*(f"sm_{name}" for name in self.sass), *(f"PTX {name}" for name in self.ptx))
+
     def __str__(self) -> str:
-        parts = [f"sm_{name}" for name in self.sass] + [f"PTX {name}" for name in self.ptx]
-        return ", ".join(parts) or "none"
+        return ", ".join(self.names) or "none"
 
 
 ARCHITECTURES = "architectures"

@@ -20,12 +20,11 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.limits import Limits, SomeLimits
 from wvforge_dagster.core.platforms import PLATFORMS
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
+from wvforge_dagster.core.yaml_loader import LOADER
 
 CONFIG_NAME = "forge.yaml"
 
 _MOST_LEVELS = 100
-# In Python, 20,000 open brackets take the parser half a minute.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Settings(BaseModel):
@@ -244,7 +243,7 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
         raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
     try:
         _refuse_aliases_and_depth(text, path)
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -255,7 +254,7 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
 
 def _refuse_aliases_and_depth(text: str, path: Path) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise ForgeError("has a YAML alias", where=str(path), remedy="write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -139,6 +139,6 @@ def _held_up(
     for identity, variant in catalog.variants.items():
         if identity in unfinished:
             held[identity] = {causes[identity]} if identity in causes else set()
-            for other in (*variant.builds_against, *variant.runs_with):
+            for other in variant.needs:
                 held[identity] |= held.get(other, set())
     return held

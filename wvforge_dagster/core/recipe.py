@@ -7,11 +7,9 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from wvforge_dagster.core.artifact import RECORD_KEY
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.gpu import GpuTest, read_gpu_tests
-
-OWN_KEY = "wvforge"
-"""What a recipe says to this project is below ``extra`` under this key."""
 
 BUILD_SECTIONS = ("build", "host", "staging build", "staging host")
 """The sections whose packages go into what is built; the last two are those of the staging outputs that it inherits from."""
@@ -82,10 +80,15 @@ class Output:
         """Digest of `binding`."""
         return digest(self.binding)
 
+    @property
+    def own(self) -> Any:
+        """What it says to this project, below ``extra: wvforge``, whatever that is; None if it says nothing."""
+        return (self.rendered.get("extra") or {}).get(RECORD_KEY)
+
     @cached_property
     def gpu_tests(self) -> tuple[GpuTest, ...]:
         """What it asks for in ``extra: wvforge: gpu-tests``. Raises ValueError if that cannot be read."""
-        return read_gpu_tests((self.rendered.get("extra") or {}).get(OWN_KEY))
+        return read_gpu_tests(self.own)
 
     def requires(self, *sections: str) -> frozenset[str]:
         """Names of the packages that these sections require; all sections if none is given."""

@@ -222,7 +222,7 @@ def build_request(forge: ForgeOnDisk, variant: PackageVariant, expected: Expecte
 
 def _wants_network(forge: ForgeOnDisk, output: Output, variant: PackageVariant) -> bool:
     """What the recipe says of it under ``extra``."""
-    own = (output.rendered.get("extra") or {}).get(RECORD_KEY) or {}
+    own = output.own or {}
     wanted = own.get("network", True) if isinstance(own, Mapping) else own
     if not isinstance(wanted, bool):
         where = f"{forge.recipe_path(variant.id.package)}: extra.{RECORD_KEY}"

@@ -16,14 +16,7 @@ def column_artifacts(
     """The forge's own packages that a build of `variant` may use: those that it needs, and what those need, in its
     column, as far as they are up to date."""
     found: dict[Artifact, None] = {}
-    seen: set[VariantId] = set()
-    queue = [*variant.builds_against, *variant.runs_with]
-    while queue:
-        identity = queue.pop()
-        if identity in seen:
-            continue
-        seen.add(identity)
-        queue += [*forge.catalog.variants[identity].builds_against, *forge.catalog.variants[identity].runs_with]
-        if statuses[identity].is_settled:
+    for identity in forge.catalog.with_needs(variant.id):
+        if identity != variant.id and statuses[identity].is_settled:
             found |= dict.fromkeys(statuses[identity].artifacts)
     return tuple(sorted(found, key=lambda artifact: (artifact.subdir, artifact.filename)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wvforge_dagster.build.inspect import RENDERED, Environments, environments_of, rendered_recipe
+from wvforge_dagster.build.engine_account import RENDERED, rendered_recipe
+from wvforge_dagster.build.inspect import Environments, environments_of
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.changes import Change, changed_tests

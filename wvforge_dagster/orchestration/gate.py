@@ -34,11 +34,7 @@ def write_record(forge: ForgeOnDisk, entry: ChannelEntry, expected: Expected, re
 
 def read_records(forge: ForgeOnDisk, entry: ChannelEntry) -> tuple[GateRecord, ...]:
     """The records of a file in staging that this forge wrote, the oldest first."""
-    found: list[GateRecord] = []
-    for value in read_sealed(forge, entry, KEY):
-        with suppress(KeyError, TypeError, ValueError):
-            found.append(GateRecord.from_json(value))
-    return tuple(record for record in found if record.sha256 == entry.sha256)
+    return read_sealed(forge, entry, KEY, GateRecord.from_json)
 
 
 def passed_tests(forge: ForgeOnDisk, package: str, entry: ChannelEntry) -> frozenset[str]:

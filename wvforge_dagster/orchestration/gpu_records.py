@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.gpu import GpuRecord
@@ -21,11 +20,7 @@ def write_gpu_record(forge: ForgeOnDisk, entry: ChannelEntry, record: GpuRecord)
 
 def read_gpu_records(forge: ForgeOnDisk, entry: ChannelEntry) -> tuple[GpuRecord, ...]:
     """The records of a file in staging that this forge wrote, the oldest first."""
-    found: list[GpuRecord] = []
-    for value in read_sealed(forge, entry, KEY):
-        with suppress(KeyError, TypeError, ValueError):
-            found.append(GpuRecord.from_json(value))
-    return tuple(record for record in found if record.sha256 == entry.sha256)
+    return read_sealed(forge, entry, KEY, GpuRecord.from_json)
 
 
 def gpu_records(forge: ForgeOnDisk, staged: Iterable[ChannelEntry]) -> Mapping[str, tuple[GpuRecord, ...]]:

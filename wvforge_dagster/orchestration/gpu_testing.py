@@ -13,7 +13,7 @@ from typing import Any
 
 from wvforge_dagster.build.builder import run_worker
 from wvforge_dagster.build.child_failure import failure_of
-from wvforge_dagster.build.gpu_tests import Gpu, find_gpu
+from wvforge_dagster.build.gpu_tests import find_gpu
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
@@ -21,7 +21,7 @@ from wvforge_dagster.core.gpu import GpuRecord, GpuState, digest_of_tests
 from wvforge_dagster.core.state import UP_TO_DATE, Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.column_files import column_artifacts
-from wvforge_dagster.orchestration.evidence import derive_statuses
+from wvforge_dagster.orchestration.evidence import derive_one
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_records import write_gpu_record
 from wvforge_dagster.orchestration.locks import gpu_lock, variant_lock
@@ -56,11 +56,13 @@ def test_on_gpu(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> GpuOu
         ForgeError: if it is not built, has no GPU tests, or what is staged cannot be installed.
     """
     if find_gpu() is None:
-        _status(forge, identity)
+        _refuse_untestable(derive_one(forge, identity, mine=identity)[identity])
         return GpuOutcome(GpuState.PENDING, NO_GPU)
     with gpu_lock(forge), variant_lock(forge, identity):
-        status = _status(forge, identity)
-        column = column_artifacts(forge, forge.catalog.variants[identity], derive_statuses(forge, mine=identity))
+        statuses = derive_one(forge, identity, mine=identity)
+        status = statuses[identity]
+        _refuse_untestable(status)
+        column = column_artifacts(forge, forge.catalog.variants[identity], statuses)
         try:
             with attempt_of(forge, identity, tuple(dict.fromkeys((*column, *status.artifacts))), on_log) as attempt:
                 return _test(attempt, status)
@@ -71,14 +73,12 @@ def test_on_gpu(forge: ForgeOnDisk, identity: VariantId, on_log: OnLog) -> GpuOu
 test_on_gpu.__test__ = False  # type: ignore[attr-defined]  # it is no test
 
 
-def _status(forge: ForgeOnDisk, identity: VariantId) -> Status:
+def _refuse_untestable(status: Status) -> None:
     """Raises ForgeError if there is nothing to test."""
-    status = derive_statuses(forge, mine=identity)[identity]
     if status.state not in UP_TO_DATE:
-        raise ForgeError(f"is {status.state} ({status.reason})", where=str(identity), remedy="build it first")
+        raise ForgeError(f"is {status.state} ({status.reason})", where=str(status.id), remedy="build it first")
     if status.gpu is None:
-        raise ForgeError("its recipe has no GPU tests (extra.wvforge.gpu-tests)", where=str(identity))
-    return status
+        raise ForgeError("its recipe has no GPU tests (extra.wvforge.gpu-tests)", where=str(status.id))
 
 
 def _test(attempt: Attempt, status: Status) -> GpuOutcome:
@@ -139,15 +139,14 @@ def _test_file(attempt: Attempt, position: int, entry: ChannelEntry, expected: E
     if not whole and first.get("event") != "gpu":
         raise ForgeError(failure_of({}, result, place.limits, "the installation").reason, where=where)
     reason = _why_failed(ran) if whole else failure_of({}, result, place.limits, "a GPU test").reason
-    gpu = Gpu(first["name"], first["driver"], first["cuda"])
     files = recipe_files(forge, forge.catalog.packages[attempt.package]).files
     record = GpuRecord(
         sha256=entry.sha256,
         tests=digest_of_tests(tests, files),
         reason=reason,
-        gpu=gpu.name,
-        driver=gpu.driver,
-        cuda=gpu.cuda,
+        gpu=first["name"],
+        driver=first["driver"],
+        cuda=first["cuda"],
         seconds=round(sum(answer["seconds"] for answer in ran), 3),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.inspect import INDEX, RENDERED, Environments, environments_of, rendered_recipe
+from wvforge_dagster.build.engine_account import RENDERED, rendered_recipe
+from wvforge_dagster.build.inspect import INDEX, Environments, environments_of
 from wvforge_dagster.build.solve import Environment, Solution, allows, solve_all
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wvforge_dagster.core.catalog import Catalog, VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.reach import reached
 from wvforge_dagster.core.state import NOT_MADE_HERE, State, Status
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
@@ -60,19 +61,16 @@ def select(
         if owner is None:
             raise ForgeError(f"no package {name!r} in this forge", remedy=f"it has {', '.join(catalog.packages)}")
         names.append(owner)
-    chosen: set[VariantId] = set()
-    queue = [
+    starts = (
         identity
         for identity in catalog.variants
         if (not names or identity.package in names) and _in_columns(catalog, identity, wanted_values)
-    ]
-    while queue:
-        identity = queue.pop()
-        if identity not in chosen:
-            chosen.add(identity)
-            variant = catalog.variants[identity]
-            needed = (*variant.builds_against, *variant.runs_with)
-            queue.extend(other for other in needed if _in_columns(catalog, other, wanted_values))
+    )
+
+    def needed(identity: VariantId) -> Iterable[VariantId]:
+        return (other for other in catalog.variants[identity].needs if _in_columns(catalog, other, wanted_values))
+
+    chosen = reached(starts, needed)
     return tuple(identity for identity in catalog.variants if identity in chosen)
 
 
@@ -144,6 +142,5 @@ def make_plan(
 
 def _before(catalog: Catalog, identity: VariantId) -> Iterable[VariantId]:
     """What a package variant has to wait for: what it needs, and the partitions before it that share an output with it."""
-    yield from catalog.variants[identity].builds_against
-    yield from catalog.variants[identity].runs_with
+    yield from catalog.variants[identity].needs
     yield from (other for other in catalog.sharing(identity) if other < identity)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from wvforge_dagster.build.inspect import RENDERED, read_package, rendered_recipe
+from wvforge_dagster.build.engine_account import RENDERED, rendered_recipe
+from wvforge_dagster.build.inspect import read_package
 from wvforge_dagster.channels.beside import SBOM, STATEMENT
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.errors import ForgeError

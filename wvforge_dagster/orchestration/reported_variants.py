@@ -17,6 +17,7 @@ from wvforge_dagster.core.derive import is_failed_upload
 from wvforge_dagster.core.evidence import Evidence, Listed
 from wvforge_dagster.core.failure import Failure
 from wvforge_dagster.core.install import install_lines, install_spec
+from wvforge_dagster.core.reach import reached
 from wvforge_dagster.core.state import UP_TO_DATE, State, Status
 from wvforge_dagster.core.test_names import test_names
 from wvforge_dagster.orchestration.evidence import channel_entries
@@ -90,10 +91,7 @@ def report_variant(forge: ForgeOnDisk, told: Told, identity: VariantId) -> model
         architectures=tuple(
             dict.fromkeys(name for item in status.artifacts for name in told.architectures.get(item.sha256, ()))
         ),
-        needs=tuple(
-            model.Reference(package=other.package, partition=other.partition or None)
-            for other in ((*variant.builds_against, *variant.runs_with) if variant else ())
-        ),
+        needs=references(variant.needs if variant else ()),
         failure=failure.failure_class.value if failure else None,
         last_lines="\n".join(failure.details.splitlines()[-LAST_LINES:]) if failure else "",
         log=status.log or (failure.log if failure else "") or _last_log(forge, identity),
@@ -110,11 +108,13 @@ def known_architectures(forge: ForgeOnDisk, statuses: Iterable[Status]) -> Mappi
     for entry in channel_entries(forge, forge.staging) if wanted else ():
         if entry.sha256 in wanted:
             codes = device_code_of(forge, entry).values()
-            names = [
-                name for code in codes for name in (*(f"sm_{n}" for n in code.sass), *(f"PTX {n}" for n in code.ptx))
-            ]
-            found[entry.sha256] = tuple(dict.fromkeys(names))
+            found[entry.sha256] = tuple(dict.fromkeys(name for code in codes for name in code.names))
     return found
+
+
+def references(identities: Iterable[VariantId]) -> tuple[model.Reference, ...]:
+    """Package variants as the report names them."""
+    return tuple(model.Reference(package=item.package, partition=item.partition or None) for item in identities)
 
 
 def report_attempt(forge: ForgeOnDisk, attempt: PastAttempt) -> model.Attempt:
@@ -151,7 +151,7 @@ def without_password(name: str) -> str:
 def _install(forge: ForgeOnDisk, told: Told, status: Status) -> Iterable[model.InstallLines]:
     if status.state not in UP_TO_DATE:
         return
-    needed = _needed_to_run(forge, status.id)
+    needed = reached([status.id], lambda identity: forge.catalog.variants[identity].needs_to_run)
     specs = tuple(
         install_spec(
             artifact.name,
@@ -167,17 +167,6 @@ def _install(forge: ForgeOnDisk, told: Told, status: Status) -> Iterable[model.I
         channels = channels_for(forge, label, with_other_targets=elsewhere)
         lines = install_lines(status.id.package, specs, channels)
         yield model.InstallLines(channel=label, specs=specs, channels=channels, lines=lines)
-
-
-def _needed_to_run(forge: ForgeOnDisk, identity: VariantId) -> set[VariantId]:
-    found: set[VariantId] = set()
-    queue = [identity]
-    while queue:
-        for other in forge.catalog.variants[queue.pop()].needs_to_run:
-            if other not in found:
-                found.add(other)
-                queue.append(other)
-    return found
 
 
 def _file(told: Told, artifact: Artifact) -> model.File:

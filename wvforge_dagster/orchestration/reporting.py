@@ -22,6 +22,7 @@ from wvforge_dagster.orchestration.reported_variants import (
     Told,
     known_architectures,
     public_url,
+    references,
     report_attempt,
     report_variant,
 )
@@ -34,7 +35,6 @@ from wvforge_dagster.report.model import (
     Need,
     Obstacle,
     Package,
-    Reference,
     Report,
     Target,
 )
@@ -84,15 +84,15 @@ def report_migrations(forge: ForgeOnDisk, statuses: Mapping[VariantId, Status]) 
             key=key,
             page=pages[key],
             values=dict(found.values),
-            groups={name: _references(status.id for status in group) for name, group in found.groups.items()},
+            groups={name: references(status.id for status in group) for name, group in found.groups.items()},
             obstacles=tuple(
                 Obstacle(
                     kind="missing" if item.kind == "missing" else "failed",
                     name=item.name,
                     reason=item.reason,
-                    stuck=_references(item.stuck),
-                    holds_up=_references(item.holds_up),
-                    alone=_references(item.alone),
+                    stuck=references(item.stuck),
+                    holds_up=references(item.holds_up),
+                    alone=references(item.alone),
                 )
                 for item in found.obstacles
             ),
@@ -153,7 +153,7 @@ def _build(forge: ForgeOnDisk, name: str, runs: tuple[Ran, ...]) -> Build | None
 
     def needs(identity: VariantId) -> Iterable[VariantId]:
         variant = variants.get(identity)
-        return (*variant.builds_against, *variant.runs_with) if variant else ()
+        return variant.needs if variant else ()
 
     timeline = make_timeline(runs, needs)
     if timeline is None:
@@ -164,7 +164,7 @@ def _build(forge: ForgeOnDisk, name: str, runs: tuple[Ran, ...]) -> Build | None
         ended=_time(timeline.ended),
         workers=timeline.workers,
         worked=round(timeline.worked, 3),
-        chain=_references(timeline.chain),
+        chain=references(timeline.chain),
         chain_seconds=round(timeline.chain_seconds, 3),
         bars=tuple(
             Bar(
@@ -184,10 +184,6 @@ def _build(forge: ForgeOnDisk, name: str, runs: tuple[Ran, ...]) -> Build | None
             Idle(worker=item.worker, started=_time(item.started), ended=_time(item.ended)) for item in timeline.idle
         ),
     )
-
-
-def _references(identities: Iterable[VariantId]) -> tuple[Reference, ...]:
-    return tuple(Reference(package=item.package, partition=item.partition or None) for item in identities)
 
 
 def _time(seconds: float) -> datetime:

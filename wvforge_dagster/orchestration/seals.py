@@ -10,16 +10,26 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.digest import canonical
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 _KEY_BYTES = 32
+
+
+class OfFile(Protocol):
+    """A record that says which file it is of."""
+
+    @property
+    def sha256(self) -> str: ...
+
+
+Sealed = TypeVar("Sealed", bound=OfFile)
 
 
 def add_sealed(forge: ForgeOnDisk, entry: ChannelEntry, kind: str, value: Mapping[str, Any]) -> None:
@@ -31,8 +41,22 @@ def add_sealed(forge: ForgeOnDisk, entry: ChannelEntry, kind: str, value: Mappin
     forge.staging.add_notes(entry, [{kind: value, "seal": _seal(_make_key(forge), value)}])
 
 
-def read_sealed(forge: ForgeOnDisk, entry: ChannelEntry, kind: str) -> Iterator[dict[str, Any]]:
-    """The values of a kind that this forge noted beside a file in staging, the oldest first."""
+def read_sealed(
+    forge: ForgeOnDisk, entry: ChannelEntry, kind: str, from_json: Callable[[Any], Sealed]
+) -> tuple[Sealed, ...]:
+    """The records of a kind that this forge noted beside a file in staging, and that are of this very file; the oldest first.
+
+    Args:
+        from_json: makes a record of its value; what it raises KeyError, TypeError or ValueError for says nothing.
+    """
+    found: list[Sealed] = []
+    for value in _sealed_values(forge, entry, kind):
+        with suppress(KeyError, TypeError, ValueError):
+            found.append(from_json(value))
+    return tuple(record for record in found if record.sha256 == entry.sha256)
+
+
+def _sealed_values(forge: ForgeOnDisk, entry: ChannelEntry, kind: str) -> Iterator[dict[str, Any]]:
     key = _read_key(forge)
     for note in forge.staging.notes(entry) if key is not None else ():
         value, seal = note.get(kind), note.get("seal")

@@ -12,6 +12,7 @@ from typing import Any
 
 from wvforge_dagster.core.catalog import Catalog, PackageVariant, VariantId
 from wvforge_dagster.core.platforms import NOARCH
+from wvforge_dagster.core.reach import reached
 from wvforge_dagster.core.recipe import BUILD_SECTIONS, Output, Requirement
 
 Section = tuple[str, tuple[str, ...]]
@@ -36,14 +37,7 @@ def environments_before_a_build(variant: PackageVariant) -> tuple[Section, ...]:
 
 def needed_variants(catalog: Catalog, variant: PackageVariant) -> tuple[VariantId, ...]:
     """The package variants of the forge that may be in these environments, directly or through others."""
-    found: dict[VariantId, None] = {}
-    queue = [*variant.builds_against, *variant.runs_with]
-    while queue:
-        identity = queue.pop()
-        if identity not in found:
-            found[identity] = None
-            queue += catalog.variants[identity].needs_to_run
-    return tuple(sorted(found))
+    return tuple(sorted(reached(variant.needs, lambda identity: catalog.variants[identity].needs_to_run)))
 
 
 def expected_entries(catalog: Catalog, variants: Iterable[VariantId]) -> dict[str, dict[str, Mapping[str, Any]]]:

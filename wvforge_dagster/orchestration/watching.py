@@ -75,8 +75,7 @@ def _is_to_be_made(status: Status, failure: Failure | None) -> bool:
 
 
 def _needs(catalog: Catalog, identity: VariantId) -> Iterable[VariantId]:
-    variant = catalog.variants[identity]
-    return (*variant.builds_against, *variant.runs_with)
+    return catalog.variants[identity].needs
 
 
 def _is_ready(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from wvforge_dagster.core.reach import reached
 from wvforge_dagster.report.model import Package
 
 MOST_BOXES = 24
@@ -72,8 +73,9 @@ def draw_graph(package: Package, packages: Mapping[str, Package]) -> Drawing:
     Args:
         packages: all of the forge, by name.
     """
-    below = _reach(package.name, lambda name: (need.package for need in packages[name].needs))
-    above = _reach(package.name, lambda name: packages[name].needed_by)
+    needed = reached([package.name], lambda name: (need.package for need in packages[name].needs))
+    in_need = reached([package.name], lambda name: packages[name].needed_by)
+    below, above = needed.keys() - {package.name}, in_need.keys() - {package.name}
     everything = len(below) + len(above)
     if everything + 1 > MOST_BOXES:
         below &= {need.package for need in package.needs}
@@ -101,17 +103,6 @@ def draw_graph(package: Package, packages: Mapping[str, Package]) -> Drawing:
         max([*(box.y + box.height for box in boxes.values()), *(y for _, _, y in bends.values())]) + 1,
         everything + 1 - len(boxes),
     )
-
-
-def _reach(start: str, neighbours: Callable[[str], Iterable[str]]) -> set[str]:
-    found: set[str] = set()
-    queue = [start]
-    while queue:
-        for other in neighbours(queue.pop()):
-            if other not in found:
-                found.add(other)
-                queue.append(other)
-    return found - {start}
 
 
 def _at_most(names: list[str]) -> dict[str, None]:

@@ -13,7 +13,6 @@ _ORDER = ("building", "waiting", "failed", "unsolvable", "blocked")
 
 def migration_markdown(report: Report, migration: Migration) -> str:
     """The same that the migration's page shows, as a checklist would be kept by hand."""
-    variants = {(package.name, item.partition): item for package in report.packages for item in package.variants}
     groups = migration.groups
     done = len(groups["published"])
     total = sum(len(found) for name, found in groups.items() if name != "skipped")
@@ -34,7 +33,10 @@ def migration_markdown(report: Report, migration: Migration) -> str:
         if groups[name]:
             lines += ["", f"## {name.capitalize()}: {len(groups[name])}", "", "| package variant | state | why |"]
             lines += ["| --- | --- | --- |"]
-            lines += [_row(reference, variants[reference.package, reference.partition]) for reference in groups[name]]
+            lines += [
+                _row(reference, report.by_reference[reference.package, reference.partition])
+                for reference in groups[name]
+            ]
     if done:
         lines += ["", f"## Published: {done}", "", _names(groups["published"], report.packages)]
     lines += ["", f"<sub>{report.forge}, {words.moment(report.made)}, by wvforge {report.wvforge}</sub>", ""]

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from wvforge_dagster.core.state import State
 from wvforge_dagster.report.model import Column, Package, Report, Variant
-from wvforge_dagster.report.naming import anchor
+from wvforge_dagster.report.naming import place_of
 from wvforge_dagster.report.words import DIMENSION_NAMES
 
 WORDS_UP_TO = 8
@@ -132,10 +132,5 @@ def _cells(package: Package, columns: Sequence[Column]) -> tuple[Cell, ...]:
     for key, group in groupby(keys):
         span = len(list(group))
         variant = variants.get(key)
-        cells.append(Cell(span, variant.state, place_of(variant)) if variant else Cell(span))
+        cells.append(Cell(span, variant.state, place_of(variant.partition)) if variant else Cell(span))
     return tuple(cells)
-
-
-def place_of(variant: Variant) -> str:
-    """The anchor of a package variant on its package's page."""
-    return f"v-{anchor(variant.partition or 'all')}"

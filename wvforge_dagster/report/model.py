@@ -5,6 +5,8 @@ The keys keep their names and meanings; new ones may come. Times are in UTC, dur
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -215,3 +217,8 @@ class Report(Value):
     packages: tuple[Package, ...] = Field(description="In dependency order; after them, those whose recipe is gone.")
     migrations: tuple[Migration, ...]
     builds: tuple[Build, ...] = Field(description="The last ones, the newest first.")
+
+    @cached_property
+    def by_reference(self) -> Mapping[tuple[str, str | None], Variant]:
+        """Its package variants, by package and partition."""
+        return {(package.name, item.partition): item for package in self.packages for item in package.variants}

@@ -22,6 +22,11 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def place_of(partition: str | None) -> str:
+    """The anchor of a package variant on its package's page. static/report.js makes the same."""
+    return f"v-{anchor(partition or 'all')}"
+
+
 def anchor(name: str) -> str:
     """A name without what has a meaning in an address: ``13.0|3.12`` is ``13.0_3.12``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name)

@@ -9,7 +9,7 @@ from functools import cache
 from wvforge_dagster.report.details import chunks, detail_files
 from wvforge_dagster.report.graph_drawing import draw_graph
 from wvforge_dagster.report.markdown import migration_markdown
-from wvforge_dagster.report.matrix import make_matrix, place_of
+from wvforge_dagster.report.matrix import make_matrix
 from wvforge_dagster.report.model import Migration, Package, Report
 from wvforge_dagster.report.plots import seconds_plot, size_plot
 from wvforge_dagster.report.templating import render
@@ -58,16 +58,12 @@ def _package_page(report: Report, package: Package, packages: dict[str, Package]
         packages=packages,
         graph=draw_graph(package, packages),
         plots=[plot for plot in (seconds_plot(package.history), size_plot(package.history)) if plot],
-        place_of=place_of,
         logs=f"../{logs}" if logs is not None else None,
     )
 
 
 def _migration_page(report: Report, migration: Migration, packages: dict[str, Package]) -> str:
-    variants = {(package.name, item.partition): item for package in report.packages for item in package.variants}
-    return render(
-        "migration.html", report=report, base="../", migration=migration, packages=packages, variants=variants
-    )
+    return render("migration.html", report=report, base="../", migration=migration, packages=packages)
 
 
 def _timeline_page(report: Report, packages: dict[str, Package]) -> str:

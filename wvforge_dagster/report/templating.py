@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from wvforge_dagster.report import words
-from wvforge_dagster.report.naming import anchor
+from wvforge_dagster.report.naming import place_of
 from wvforge_dagster.report.plots import SHAPES, Series
 
 
@@ -36,7 +36,7 @@ def _environment() -> jinja2.Environment:
         "column_name": words.column_name,
         "marks": _marks,
         "made_from": words.made_from,
-        "anchor": lambda partition: f"v-{anchor(partition or 'all')}",
+        "place": place_of,
     }
     environment.globals |= {
         "SHAPES": SHAPES,
