@@ -140,7 +140,7 @@
     const passed = tests.at(-1) === "passed" && tests.pop();
     if (channels.length) rows.push(term("Channels", channels.join(", ")));
     if (tests.length) rows.push(term(passed ? "Tests passed" : "Tests", tests.join(", ")));
-    if (architectures.length) rows.push(term("GPU architectures", `${architectures.join(", ")} (as the recipe names them)`));
+    if (architectures.length) rows.push(term("Code for GPUs", architectures.join(", ")));
     if (details.s) {
       const [at, ...seconds] = details.s;
       const shown = seconds.map((value, position) => (value ? `${details.phases[position]} ${value} s` : "")).filter(Boolean);
