@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 from bad_recipes import BAD_RECIPES
 from small_forge import SmallForge
 
-from orchestration.test_command import run
+from orchestration.test_command import COMMAND
+from wvforge_dagster.build.limits import RENDER_MEMORY
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.keys import package_key
 
@@ -25,17 +27,31 @@ OTHER_LANGUAGES = re.compile(
 SECONDS = 10.0
 """Of processor time, for all of them: how long it takes depends on what else the machine does."""
 
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+took = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(took.ru_utime + took.ru_stime, took.ru_maxrss * 1024, file=sys.stderr)
+sys.exit(status)
+"""
+
 GOOD = ("aaa-good", "crlf", "upper", "zzz-good")
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What ``wvforge status --json`` said of a forge of bad recipes and good ones."""
+    """What ``wvforge status --json`` said of a forge of bad recipes and good ones, and what it took.
+
+    Attributes:
+        seconds: of processor time, of the command and all that it started.
+        memory: bytes, of the one process that held most.
+    """
 
     forge: SmallForge
     rows: Mapping[str, Mapping[str, Any]]
-    stderr: str
+    stderr: list[str]
     seconds: float
+    memory: float
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +77,12 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Looked:
         forge.write(f"pkgs/aaa-good/recipe/data/{number}", str(number))
     forge.write("pkgs/shared/tool.sh", "")
     (root / "pkgs/left/__pycache__").mkdir(parents=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = run(forge, "status", "--json")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", MEASURE, *COMMAND, "--forge", str(root), "status", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    *said, measured = done.stderr.splitlines()
     assert done.returncode == 0, done.stderr
-    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return Looked(forge, {row["package"]: row for row in json.loads(done.stdout)}, done.stderr, spent)
+    seconds, memory = map(float, measured.split())
+    return Looked(forge, {row["package"]: row for row in json.loads(done.stdout)}, said, seconds, memory)
 
 
 @pytest.mark.parametrize("name", BAD_RECIPES)
@@ -91,7 +107,7 @@ def test_bad_recipes_take_no_others_along_but_what_needs_them(looked: Looked) ->
 
 
 def test_a_folder_without_a_recipe_is_named_and_one_with_caches_only_is_not(looked: Looked) -> None:
-    assert looked.stderr.splitlines() == [
+    assert looked.stderr == [
         "warning: pkgs/shared: has no recipe (pkgs/*/recipe/recipe.yaml or pkgs/*/recipe.yaml); write one, or remove the folder"
     ]
 
@@ -99,6 +115,10 @@ def test_a_folder_without_a_recipe_is_named_and_one_with_caches_only_is_not(look
 def test_all_of_them_together_cost_seconds(looked: Looked) -> None:
     # Two of them are ended by their limit of time.
     assert looked.seconds < SECONDS + 2 * 6
+
+
+def test_none_of_them_takes_more_memory_than_rendering_may_have(looked: Looked) -> None:
+    assert looked.memory < RENDER_MEMORY
 
 
 def test_dagster_loads_every_one_of_them_as_an_asset(looked: Looked) -> None:

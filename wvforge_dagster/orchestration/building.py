@@ -44,8 +44,12 @@ from wvforge_dagster.orchestration.staging import bring
 CACHE_PART = "compiler cache"
 """The recorded part of packages that were compiled with one; it never binds."""
 
-FETCH_PAUSES = (2.0, 8.0)
-"""Seconds between the attempts to fetch a source."""
+FETCH_PAUSES = (1.0, 4.0)
+"""Seconds between the attempts to fetch a source, where the engine makes one only."""
+
+_IN_VAIN = re.compile(r"checksum|hash|sha256|md5|is commit|after \d+ retries", re.IGNORECASE)
+"""Reasons of a fetch that tells nothing new when it is made once more: a wrong source, and one that the engine, which makes
+four attempts at an address that does not answer, has tried again itself."""
 
 
 def build_variant(
@@ -146,14 +150,13 @@ def _to_build(forge: ForgeOnDisk, variant: PackageVariant, status: Status) -> tu
 
 
 def build_patiently(attempt: Attempt, request: BuildRequest, name: str, channels: list[str]) -> BuiltPackage:
-    """Build an output; a source that cannot be fetched is tried again after growing pauses, unless it is a wrong one."""
+    """Build an output; a source that cannot be fetched is tried again after growing pauses, unless that is in vain."""
     for pause in FETCH_PAUSES:
         place = attempt.place(name, channels)
         try:
             return build_output(request, place, attempt.write)
         except BuildFailed as error:
-            wrong = re.search(r"checksum|hash|sha256|md5|is commit", error.failure.reason, re.IGNORECASE)
-            if error.failure.failure_class is not FailureClass.FETCH or wrong:
+            if error.failure.failure_class is not FailureClass.FETCH or _IN_VAIN.search(error.failure.reason):
                 raise
             attempt.write("warn", f"{error.failure.reason}; tried again in {pause:.0f} s")
             remove_folder(place.folder)
