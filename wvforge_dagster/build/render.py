@@ -80,7 +80,9 @@ def _render_for(
         {
             "format": CACHE_FORMAT,
             "engine": importlib.metadata.version("py-rattler-build"),
-            "variants": [check_variant_file(root, entry) for entry in forge.variants],
+            "variants": [
+                check_variant_file(root / entry.path_in(forge.output), entry.sha256) for entry in forge.variants
+            ],
             "platform": platform,
             "architectures": forge.architectures.to_json(),
         }
@@ -105,7 +107,7 @@ def _render_for(
     if missing or values is None:
         request = {
             "root": str(root),
-            "variants": [str(root / entry.file) for entry in forge.variants],
+            "variants": [str(root / entry.path_in(forge.output)) for entry in forge.variants],
             "platform": platform,
             "architectures": forge.architectures.to_json(),
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import CONFIG_NAME, VariantFile, read_yaml
+from wvforge_dagster.core.forge import CONFIG_NAME, read_yaml
 from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE, OWN_VARIANT_FILES
 
 _SELECTOR_NAME = re.compile(
@@ -21,13 +21,15 @@ _SELECTOR_NAME = re.compile(
 _NOT_LISTS = ("pin_run_as_build", "extend_keys", "__migrator")
 
 
-def check_variant_file(root: Path, entry: VariantFile) -> str:
-    """Its sha256, if it can be a variant file.
+def check_variant_file(path: Path, sha256: str | None) -> str:
+    """The sha256 of a file, if it can be a variant file.
+
+    Args:
+        sha256: that it must have, if forge.yaml locks it.
 
     Raises:
         ForgeError: naming the file and the key, or that it is not the one that forge.yaml locks.
     """
-    path = root / entry.file
     data = read_yaml(path, remedy="write it, or name others in forge.yaml: variants ([] for none)")
     if data is not None and not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys with lists of values", where=str(path))
@@ -37,7 +39,7 @@ def check_variant_file(root: Path, entry: VariantFile) -> str:
     if content.startswith(BOM_UTF8):
         raise ForgeError("begins with a byte order mark", where=str(path), remedy="save it as UTF-8 without one")
     found = hashlib.sha256(content).hexdigest()
-    if entry.sha256 is not None and found != entry.sha256:
+    if sha256 is not None and found != sha256:
         raise ForgeError(
             f"is not the file that is locked: its sha256 is {found}",
             where=str(path),

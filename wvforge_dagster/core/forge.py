@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
 from wvforge_dagster.core.classes import Classes, ClassSettings
@@ -44,16 +44,38 @@ def _is_channel_name(value: str) -> str:
 
 
 class VariantFile(_Settings):
-    """A variant file, and the content that it must have."""
+    """A variant file, and the content that it must have; or one that a version of a package of the upstream channels holds,
+    such as conda-forge-pinning."""
 
-    file: str = Field(min_length=1)
-    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    file: str = Field(min_length=1, description="Its path in the forge, or in the package.")
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$", description="Of its content.")
+    package: str | None = Field(default=None, pattern="^[a-z0-9_.-]+$", description="The package that holds it.")
+    version: str | None = Field(default=None, pattern="^[0-9A-Za-z][0-9A-Za-z_.+!]*$", description="Of the package.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> VariantFile:
+        if (self.package is None) != (self.version is None):
+            raise ValueError('`package` and `version` go together, such as {package: NAME, version: "1.2"}')
+        if self.package is not None and (self.file.startswith("/") or ".." in Path(self.file).parts):
+            raise ValueError(f"the file {self.file!r} of a package should be a path below its root")
+        return self
+
+    def folder_in(self, output: str) -> Path:
+        """Where the file of a package is kept, relative to the forge whose output folder is `output`."""
+        return Path(output) / "variants" / f"{self.package}-{self.version}"
+
+    def path_in(self, output: str) -> Path:
+        """Where it lies, relative to the forge whose output folder is `output`."""
+        return Path(self.file) if self.package is None else self.folder_in(output) / self.file
 
 
 def _as_file(value: Any) -> Any:
-    if not isinstance(value, (str, Mapping)):
-        raise ValueError(f"{value!r} is neither the name of a file nor {{file: NAME, sha256: HEX}}")
-    return {"file": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"file": value}
+    if not isinstance(value, Mapping):
+        known = '{file: NAME, sha256: HEX} nor {package: NAME, version: "1.2"}'
+        raise ValueError(f"{value!r} is neither the name of a file nor {known}")
+    return {"file": "conda_build_config.yaml", **value} if "package" in value else value
 
 
 def _as_architectures(value: Any) -> Architectures:
@@ -109,7 +131,8 @@ class Forge(_Settings):
     )
     variants: tuple[Annotated[VariantFile, BeforeValidator(_as_file)], ...] = Field(
         default=(VariantFile(file="variants.yaml"),),
-        description="Variant files, in order; the keys of later ones win. {file: NAME, sha256: HEX} locks the content of one.",
+        description="Variant files, in order; the keys of later ones win. {file: NAME, sha256: HEX} locks the content of one; "
+        '{package: conda-forge-pinning, version: "..."} is one that a package of the upstream channels holds.',
     )
     recipes: tuple[str, ...] = Field(
         default=("pkgs/*/recipe/recipe.yaml", "pkgs/*/recipe.yaml"),

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.build.render import render_forge
+from wvforge_dagster.build.variant_package import bring_variant_packages
 from wvforge_dagster.channels.credentials import read_credentials
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.opening import open_channel
@@ -97,14 +98,11 @@ class ForgeOnDisk:
     @property
     def upstream_channels(self) -> tuple[str, ...]:
         """What the recipes build against, in order of priority: names and addresses."""
-        return tuple(
-            (self.root / channel.file).resolve().as_uri() if isinstance(channel, FileChannel) else channel
-            for channel in self.forge.channels
-        )
+        return _upstream_channels(self.root, self.forge)
 
     @property
     def variant_files(self) -> tuple[Path, ...]:
-        return tuple(self.root / entry.file for entry in self.forge.variants)
+        return tuple(self.root / entry.path_in(self.forge.output) for entry in self.forge.variants)
 
     def platform_of(self, package: str) -> str:
         """The platform that a package is built on."""
@@ -179,10 +177,18 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
                 f"two targets are called {label}", where=f"{root / CONFIG_NAME}: publish", remedy="remove one"
             )
     refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
+    bring_variant_packages(root, forge, _upstream_channels(root, forge))
     rendered = render_forge(root, forge)
     recipes = [refuse_unknown_class(recipe, forge.classes) for recipe in rendered.recipes]
     catalog = make_catalog(recipes, rendered.dimensions, forge.platforms, rendered.further)
     return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings)
+
+
+def _upstream_channels(root: Path, forge: Forge) -> tuple[str, ...]:
+    return tuple(
+        (root / channel.file).resolve().as_uri() if isinstance(channel, FileChannel) else channel
+        for channel in forge.channels
+    )
 
 
 def _is_channel(url: str) -> bool:
