@@ -30,11 +30,14 @@ import asyncio, json, sys, time
 from pathlib import Path
 import rattler_build as engine
 from rattler.index import index_fs
+from wvforge_dagster.build.variant_config import read_variants
+from wvforge_dagster.core.forge import load_forge
 root, out, recipes = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 (out / "noarch").mkdir(parents=True)
 asyncio.run(index_fs(out))
 channels = [out.as_uri(), (root / "output" / "upstream").as_uri()]
-variants = engine.VariantConfig.from_file(root / "variants.yaml")
+declared = load_forge(root).architectures.to_json()  # keys that the engine alone does not know
+variants = read_variants([root / "variants.yaml"], "linux-64", declared)
 took = []
 for path in recipes:
     for variant in engine.Stage0Recipe.from_file(root / path).render(variants, engine.RenderConfig()):

@@ -232,7 +232,7 @@ class FolderChannel:
         return aside
 
     def _listing(self) -> Listing:
-        return by_file(self.entries())
+        return by_file(list_entries(self.path))
 
     def _listing_mended(self) -> Listing:
         """The listing; an index that cannot be read is written anew first, from the packages that are there."""

@@ -12,6 +12,7 @@ from rattler.networking import Client
 from rattler.package_streaming import PackageArchive
 
 from wvforge_dagster.channels import beside
+from wvforge_dagster.channels.objects import Objects
 from wvforge_dagster.channels.package_archive import check_unchanged, identify
 from wvforge_dagster.channels.patience import TransientError, patiently
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
@@ -41,6 +42,7 @@ class S3Channel(RemoteChannel):
     def __init__(self, place: S3Place, access: Access) -> None:
         super().__init__(place.url.replace("s3://", "s3:", 1), place.url, access)
         self._store = S3Store(place, credentials=access.credentials, patience=access.patience, label=self.label)
+        self.objects: Objects = self._store
         self._known: dict[str, tuple[str, tuple[ChannelEntry, ...]]] = {}
 
     def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:

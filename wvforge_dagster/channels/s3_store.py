@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wvforge_dagster.channels.credentials import Credentials
+from wvforge_dagster.channels.objects import ListedObject, StoredObject
 from wvforge_dagster.channels.patience import Patience, TransientError, patiently
 from wvforge_dagster.channels.repodata import LARGEST_INDEX
 from wvforge_dagster.channels.s3_calls import Hurried, S3Calls, S3Place
@@ -21,19 +21,6 @@ LARGEST_PUT = 5 * 2**30
 """Bytes that S3 takes as one object at once: more would have to be sent in parts."""
 
 
-@dataclass(frozen=True)
-class S3Object:
-    """An object as it was read.
-
-    Attributes:
-        age_s: seconds since it was written, by the server's clock.
-    """
-
-    content: bytes
-    etag: str
-    age_s: float
-
-
 class S3Store:
     """Names are relative to the place: ``noarch/repodata.json``. Every fault is a ForgeError with the server's words."""
 
@@ -42,7 +29,7 @@ class S3Store:
         self._patience = patience
         self._label = label
 
-    def read(self, name: str, *, unless: str | None = None) -> S3Object | None:
+    def read(self, name: str, *, unless: str | None = None) -> StoredObject | None:
         """The object; None if there is none. It may be as large as an index.
 
         Args:
@@ -50,16 +37,16 @@ class S3Store:
         """
         condition = {"IfNoneMatch": unless} if unless else {}
 
-        def attempt() -> S3Object | None:
+        def attempt() -> StoredObject | None:
             answer = self.calls.ask("get_object", name, absent=(404,), same=(304,) if unless else (), **condition)
             if answer is None:
                 return None
             if "Body" not in answer:
-                return S3Object(b"", unless or "", 0.0)
+                return StoredObject(b"", unless or "", 0.0)
             content = self.calls.content(answer, name, LARGEST_INDEX, self._patience.reading_s)
             if "ETag" not in answer:
                 raise TransientError("its answer has no ETag")
-            return S3Object(content, answer["ETag"], _age(answer))
+            return StoredObject(content, answer["ETag"], _age(answer))
 
         return self._patiently(f"{name} cannot be read", attempt)
 
@@ -113,7 +100,7 @@ class S3Store:
         return self._patiently(f"{path.name} was not uploaded", attempt)
 
     def put(
-        self, name: str, content: bytes, *, instead_of: S3Object | None, content_type: str = "application/json"
+        self, name: str, content: bytes, *, instead_of: StoredObject | None, content_type: str = "application/json"
     ) -> bool:
         """Put an object where there is none, or instead of the one that was read; False if another was faster."""
         condition = {"IfMatch": instead_of.etag} if instead_of else {"IfNoneMatch": "*"}
@@ -135,7 +122,11 @@ class S3Store:
 
     def sizes(self, folder: str) -> dict[str, int]:
         """The objects in a folder by their names, with their sizes in bytes."""
-        found: dict[str, int] = {}
+        return {name: item.size for name, item in self.listing(folder).items()}
+
+    def listing(self, folder: str) -> dict[str, ListedObject]:
+        """See `Objects.listing`."""
+        found: dict[str, ListedObject] = {}
         token: dict[str, str] = {}
         prefix = self.calls.key(folder + "/")
         while True:
@@ -144,10 +135,13 @@ class S3Store:
                 f"{folder} cannot be listed",
                 lambda arguments=arguments: self.calls.ask("list_objects_v2", None, **arguments),  # type: ignore[misc]
             )
-            found |= {item["Key"].removeprefix(prefix): item["Size"] for item in page.get("Contents", ())}
+            found |= {
+                item["Key"].removeprefix(prefix): ListedObject(item["ETag"], item["Size"], _age({**page, **item}))
+                for item in page.get("Contents", ())
+            }
             if not page.get("IsTruncated"):
                 # A server that does not honour the delimiter, or means harm, has names of other folders.
-                return {name: size for name, size in found.items() if name and not {"/", "\0"} & set(name)}
+                return {name: item for name, item in found.items() if name and not {"/", "\0"} & set(name)}
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def signed_address(self, name: str, *, seconds: int) -> str:

@@ -142,6 +142,11 @@ class Forge(_Settings):
     output: str = Field(
         default="output", min_length=1, description="Folder of the staging channel, logs, caches and work folders."
     )
+    staging: dict[str, Any] | None = Field(
+        default=None,
+        description="The staging channel that several machines share, {s3: BUCKET/PREFIX} or {file: PATH}; none: a folder of "
+        "the output, this machine's own.",
+    )
     platforms: tuple[PlatformName, ...] = Field(
         default=("linux-64",),
         min_length=1,

@@ -14,7 +14,7 @@ from wvforge_dagster.core.catalog import Catalog, Package, VariantId
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import RecipeFiles
-from wvforge_dagster.core.failure import Failure
+from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.asset_definitions import define_asset, shared
 from wvforge_dagster.orchestration.asset_specs import op_name, package_spec, upload_spec
@@ -118,6 +118,8 @@ def _build_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
                     made = make_variant(forge, identity, relay.write, force=config["force"], why=config["reason"])
             except MakeFailed as error:
                 failed = error
+            except ForgeError as fault:  # the staging channel cannot be read, or not be reached
+                failed = MakeFailed(Failure(FailureClass.OTHER, str(fault)))
         if failed is not None:
             yield from selected(context, failed_checks(package, failed))
             yield from selected(context, package_check_results(package, settings, failed.checks))

@@ -34,6 +34,7 @@ from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.attempt import Attempt, attempt_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.isolation import isolation_name
+from wvforge_dagster.orchestration.locks import refuse_if_lost
 from wvforge_dagster.orchestration.made import Made, OnLog
 from wvforge_dagster.orchestration.numbering import build_number
 from wvforge_dagster.orchestration.package_checking import check_facts
@@ -104,6 +105,7 @@ def build_variant(
         if equal is not None and not vouch_for(attempt, wanted, built, equal, checks):
             equal = None
         if equal is None:
+            refuse_if_lost(forge, variant.id)
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
             stage(forge, wanted, built, checks)
             artifacts, outcome = tuple(package.artifact for package in built), "built"

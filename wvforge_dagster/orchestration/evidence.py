@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
 from collections.abc import Iterable, Mapping, Set
@@ -11,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wvforge_dagster.build.inspect import INFO_FILES, describe_package
 from wvforge_dagster.build.machine import recorded_parts
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
-from wvforge_dagster.core.artifact import Artifact, Record
+from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.derive import derive, derive_some
 from wvforge_dagster.core.errors import ForgeError
@@ -27,19 +25,19 @@ from wvforge_dagster.orchestration.failures import read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gate import cleared_files
 from wvforge_dagster.orchestration.gpu_records import gpu_records
+from wvforge_dagster.orchestration.inspected import inspect_entry
 from wvforge_dagster.orchestration.isolation import isolation_name
 from wvforge_dagster.orchestration.listings import known_listing
 from wvforge_dagster.orchestration.locks import held_locks
 from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.removed import removed_filenames
-from wvforge_dagster.orchestration.whole_files import write_whole
+from wvforge_dagster.orchestration.shared_staging import pull
 from wvforge_dagster.settings import platform_of_machine
-
-_inspected: dict[str, Artifact] = {}
 
 
 def derive_statuses(forge: ForgeOnDisk, *, mine: VariantId | None = None) -> dict[VariantId, Status]:
-    """The status of every package variant, now. Asks no network: of remote targets, what they said last.
+    """The status of every package variant, now. Of remote targets, what they said last; a staging channel that machines share
+    is asked.
 
     Args:
         mine: the package variant whose lock the caller holds: it does not count as being built.
@@ -62,7 +60,11 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None, only: tuple[Var
 
     Args:
         only: the package variants that it is to tell of; None for all.
+
+    Raises:
+        ForgeError: if staging cannot be read, or be reached where machines share it.
     """
+    pull(forge)
     packages: Set[str] = forge.catalog.packages.keys()
     names: Set[str] | None = None
     if only is not None:
@@ -132,45 +134,6 @@ def known_filenames(forge: ForgeOnDisk) -> frozenset[str]:
     return frozenset(entry.filename for listing in listings for entry in listing) | removed_filenames(forge)
 
 
-def learn(forge: ForgeOnDisk, channel: Channel, entries: Iterable[ChannelEntry]) -> ForgeError | None:
-    """Read what the forge's own packages in a channel say of themselves, unless that is known. Returns the last fault."""
-    fault = None
-    for entry in entries:
-        if forge.catalog.owner(entry.name, entry.subdir) is not None:
-            try:
-                inspect_entry(forge, channel, entry, ask=True)
-            except ForgeError as error:
-                fault = error
-    return fault
-
-
-def inspect_entry(forge: ForgeOnDisk, channel: Channel, entry: ChannelEntry, *, ask: bool) -> Artifact | None:
-    """What a listed package says of itself. Each is read once in its life: what it says is kept by its sha256.
-
-    Args:
-        ask: whether it may be read from its channel, if it is not known yet.
-
-    Raises:
-        ForgeError: if it cannot be read.
-    """
-    found = _inspected.get(entry.sha256)
-    if found is None:
-        cache = forge.output / "cache" / "inspected-4" / f"{entry.sha256}.json"
-        found = _read_artifact(cache, entry)
-        if found is None and ask:
-            try:
-                info = channel.read(entry, INFO_FILES)
-                found = describe_package(entry.subdir, entry.filename, entry.sha256, entry.size, info)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ForgeError(f"{entry.filename} is no whole package: {error}", where=channel.label) from None
-            write_whole(cache, json.dumps(_to_json(found)))
-        if found is None:
-            return None
-        _inspected[entry.sha256] = found
-    notes = tuple(note for note in map(Record.from_extra, channel.notes(entry)) if note is not None)
-    return replace(found, notes=notes) if notes else found
-
-
 def _artifacts(
     forge: ForgeOnDisk, channels: Iterable[tuple[Channel, tuple[ChannelEntry, ...]]]
 ) -> tuple[Artifact, ...]:
@@ -187,32 +150,6 @@ def _artifacts(
                     notes = tuple(note for note in artifact.notes if note not in there.notes) + there.notes
                     found[key] = replace(there, notes=notes) if notes != there.notes else there
     return tuple(found.values())
-
-
-def _to_json(artifact: Artifact) -> dict[str, object]:
-    record = artifact.record.to_extra() if artifact.record else None
-    return {"content": artifact.content, "file_count": artifact.file_count, "built": artifact.built, "record": record}
-
-
-def _read_artifact(cache: Path, entry: ChannelEntry) -> Artifact | None:
-    try:
-        value = json.loads(cache.read_text(encoding="utf-8"))
-        return Artifact(
-            subdir=entry.subdir,
-            filename=entry.filename,
-            name=entry.name,
-            version=entry.version,
-            build=entry.build,
-            build_number=entry.build_number,
-            sha256=entry.sha256,
-            size=entry.size,
-            content=value["content"],
-            record=Record.from_extra(value["record"]),
-            file_count=value["file_count"],
-            built=value["built"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _is_there(path: str, size: int) -> bool:

@@ -158,7 +158,7 @@ def environments(forge: ForgeOnDisk, artifact: Artifact) -> Environments:
             return Environments.from_json(note.environments)
     wanted = (artifact.subdir, artifact.filename, artifact.sha256)
     for channel in (forge.staging, *(channel for _, channel in forge.targets)):
-        if not channel.is_local:
+        if not channel.is_local and channel is not forge.staging:
             continue
         for entry in channel_entries(forge, channel):
             if (entry.subdir, entry.filename, entry.sha256) == wanted:

@@ -1,4 +1,4 @@
-"""The last failure of each package variant, kept in the forge's output folder.
+"""The last failure of each package variant, kept in the forge's output folder, and shared as `shared_books` says.
 
 A failure belongs to the inputs that it happened with: `core.state` ignores it once they have changed. Losing these files
 costs an attempt, not truth.
@@ -14,18 +14,18 @@ from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.findings import still_blocks
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
-from wvforge_dagster.orchestration.whole_files import write_whole
+from wvforge_dagster.orchestration.shared_books import drop_book, keep_book
 
 
 def keep_failure(forge: ForgeOnDisk, identity: VariantId, failure: Failure) -> None:
     """Remember `failure` as the last one of this package variant."""
     value = {"package": identity.package, "partition": identity.partition, **asdict(failure)}
-    write_whole(_path(forge, identity), json.dumps(value | {"failure_class": failure.failure_class.value}))
+    keep_book(forge, _path(forge, identity), json.dumps(value | {"failure_class": failure.failure_class.value}))
 
 
 def forget_failure(forge: ForgeOnDisk, identity: VariantId) -> None:
     """The package variant is up to date now."""
-    _path(forge, identity).unlink(missing_ok=True)
+    drop_book(forge, _path(forge, identity))
 
 
 def read_failures(forge: ForgeOnDisk) -> dict[VariantId, Failure]:

@@ -12,11 +12,14 @@ from urllib.parse import unquote, urlsplit
 from wvforge_dagster.build.process import ChildLimits
 from wvforge_dagster.build.render import render_forge
 from wvforge_dagster.build.variant_package import bring_variant_packages
-from wvforge_dagster.channels.credentials import read_credentials
+from wvforge_dagster.channels.credentials import Credentials, read_credentials
 from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.folder_objects import FolderObjects
+from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.channels.opening import open_channel
 from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.channels.remote_index import is_open_to_all
+from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.classes import LIGHT, PackageClass, class_of, refuse_unknown_class, wanted_class
@@ -40,6 +43,7 @@ class ForgeOnDisk:
         catalog: its packages, in dependency order.
         targets: the publish targets, with their channels.
         warnings: what is odd in the forge and stops nothing, one line each.
+        shared_staging: the staging channel that several machines share; None if this one has its own.
     """
 
     root: Path
@@ -48,6 +52,7 @@ class ForgeOnDisk:
     targets: tuple[tuple[PublishTarget, Channel], ...]
     settings: Settings = field(repr=False)
     warnings: tuple[ForgeError, ...] = ()
+    shared_staging: S3Channel | FolderChannel | None = None
 
     @property
     def output(self) -> Path:
@@ -55,8 +60,14 @@ class ForgeOnDisk:
 
     @cached_property
     def staging(self) -> FolderChannel:
-        """The forge's own channel, where tested packages wait and from which later levels build."""
-        return FolderChannel(self.output / "staging", label="staging")
+        """The forge's own channel, where tested packages wait and from which later levels build; where machines share one, this
+        machine's folder of it."""
+        folder = self.output / "staging"
+        if self.shared_staging is None:
+            return FolderChannel(folder, label="staging")
+        shared = self.shared_staging
+        objects = shared.objects if isinstance(shared, S3Channel) else FolderObjects(shared.path, label=shared.label)
+        return MirroredFolder(folder, shared, objects, label="staging")
 
     @property
     def engine_cache(self) -> Path:
@@ -176,12 +187,26 @@ def open_forge(settings: Settings) -> ForgeOnDisk:
             raise ForgeError(
                 f"two targets are called {label}", where=f"{root / CONFIG_NAME}: publish", remedy="remove one"
             )
+    shared = _shared_staging(root, forge, credentials)
     refuse_folders(zip(places, parsed, strict=True), root, root / forge.output)
     bring_variant_packages(root, forge, _upstream_channels(root, forge))
     rendered = render_forge(root, forge)
     recipes = [refuse_unknown_class(recipe, forge.classes) for recipe in rendered.recipes]
     catalog = make_catalog(recipes, rendered.dimensions, forge.platforms, rendered.further)
-    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings)
+    return ForgeOnDisk(root, forge, catalog, tuple(targets), settings, rendered.warnings, shared)
+
+
+def _shared_staging(root: Path, forge: Forge, credentials: Credentials) -> S3Channel | FolderChannel | None:
+    if forge.staging is None:
+        return None
+    place = f"{root / CONFIG_NAME}: staging"
+    target = parse_target(_plain(forge.staging), place)
+    channel = open_channel(target, root, credentials, platforms=forge.platforms)
+    if not isinstance(channel, S3Channel | FolderChannel):
+        raise ForgeError(f"{target.label} cannot be shared", where=place, remedy="take {s3: ...} or {file: FOLDER}")
+    if {"only", "publish", "page", "address"} & forge.staging.keys():
+        raise ForgeError("takes the place of the channel only", where=place, remedy="remove the other keys")
+    return channel
 
 
 def _upstream_channels(root: Path, forge: Forge) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from wvforge_dagster.core.columns import DIMENSION_OF_KEY, label
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import Listed
 from wvforge_dagster.core.install import install_spec
-from wvforge_dagster.orchestration.evidence import channel_entries, inspect_entry
+from wvforge_dagster.orchestration.evidence import channel_entries
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.inspected import inspect_entry
 from wvforge_dagster.report.landing import Landing, ListedPackage, ListedVariant, landing_page
 from wvforge_dagster.report.words import column_name
 

@@ -8,15 +8,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wvforge_dagster.channels.lease import VALID_S, Lease, lease, wait_until_free
+from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.file_locks import exclusive, is_held
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
+
+_TURNS = ".wvforge/locks"
+_turns: dict[str, Lease] = {}
+"""What this process holds among machines."""
 
 
 @contextmanager
 def variant_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
     """Hold the lock of a package variant: one build of it at a time. Waits for one that is under way elsewhere."""
-    with exclusive(_path(forge, identity)):
+    with exclusive(_path(forge, identity)), shared_turn(forge, lock_name(identity)):
         yield
 
 
@@ -29,7 +36,8 @@ def shared_outputs(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
     if not forge.catalog.sharing(identity):
         yield
         return
-    with exclusive(_path(forge, identity).with_name("shared")):
+    name = lock_name(VariantId(identity.package, "shared"))
+    with exclusive(_path(forge, identity).with_name("shared")), shared_turn(forge, name):
         yield
 
 
@@ -54,18 +62,65 @@ def wait_for_lock(forge: ForgeOnDisk, identity: VariantId) -> None:
             fcntl.flock(handle, fcntl.LOCK_SH)
         finally:
             os.close(handle)
+    if isinstance(forge.staging, MirroredFolder):
+        wait_until_free(forge.staging.objects, f"{_TURNS}/{lock_name(identity)}")
 
 
 def held_locks(forge: ForgeOnDisk, identities: Iterable[VariantId] | None = None) -> frozenset[VariantId]:
     """The package variants that are being built now, here or elsewhere; of these only, if some are given."""
+    elsewhere = _held_elsewhere(forge)
     if identities is not None:
-        return frozenset(identity for identity in identities if is_held(_path(forge, identity)))
+        here = frozenset(identity for identity in identities if is_held(_path(forge, identity)))
+        return here | elsewhere.intersection(identities)
     names = {partition_folder(identity.partition): identity.partition for identity in forge.catalog.variants}
-    return frozenset(
+    return elsewhere | frozenset(
         VariantId(path.parent.relative_to(forge.output / "locks").as_posix(), names.get(path.stem, ""))
         for path in (forge.output / "locks").glob("**/*.lock")
         if is_held(path)
     )
+
+
+def _held_elsewhere(forge: ForgeOnDisk) -> frozenset[VariantId]:
+    if not isinstance(forge.staging, MirroredFolder):
+        return frozenset()
+    listed = forge.staging.objects.listing(_TURNS)
+    held = {name for name, item in listed.items() if item.age_s <= VALID_S}
+    return frozenset(identity for identity in forge.catalog.variants if held and lock_name(identity) in held)
+
+
+@contextmanager
+def shared_turn(forge: ForgeOnDisk, name: str) -> Iterator[None]:
+    """Hold a name among the machines that share a staging channel; nothing where a machine works alone.
+
+    Raises:
+        ForgeError: if the shared staging channel cannot be reached.
+    """
+    if not isinstance(forge.staging, MirroredFolder):
+        yield
+        return
+    with lease(forge.staging.objects, f"{_TURNS}/{name}", lambda machine: None) as held:
+        _turns[name] = held
+        try:
+            yield
+        finally:
+            del _turns[name]
+
+
+def refuse_if_lost(forge: ForgeOnDisk, identity: VariantId) -> None:
+    """Before a build is staged: see that no other machine has taken it over, because this one could not be reached for long.
+
+    Raises:
+        ForgeError: if one has.
+    """
+    held = _turns.get(lock_name(identity))
+    if held is not None and not held.is_mine():
+        words = "another machine has taken this build over, because this one did not reach the staging channel for long"
+        raise ForgeError(words, where=str(identity), remedy="nothing was staged here")
+
+
+def lock_name(identity: VariantId) -> str:
+    """The name of a package variant among machines."""
+    return f"{identity.package.replace('/', '=')}@{partition_folder(identity.partition)}"
 
 
 @contextmanager

@@ -26,10 +26,10 @@ from wvforge_dagster.orchestration.embedded import explain_missing
 from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.history import keep_measure
 from wvforge_dagster.orchestration.isolation import compiler_cache_of, sandbox_of
 from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
+from wvforge_dagster.orchestration.shared_staging import share_measure
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
 from wvforge_dagster.orchestration.testing import test_again
 
@@ -81,7 +81,7 @@ def make_variant(
             raise MakeFailed(failure, failed.tests, failed.checks) from None
         forget_failure(forge, identity)
         if made.measure is not None:
-            keep_measure(forge.output, identity, made.measure)
+            share_measure(forge, identity, made.measure)
         return replace(made, reason=reason)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from wvforge_dagster.channels.protocol import Channel
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.commits import ask_commits
-from wvforge_dagster.orchestration.evidence import learn
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.inspected import learn
 from wvforge_dagster.orchestration.listings import keep_listing
 from wvforge_dagster.orchestration.locks import asking
 

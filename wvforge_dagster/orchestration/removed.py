@@ -8,8 +8,8 @@ from pathlib import Path
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
-from wvforge_dagster.orchestration.locks import asking
-from wvforge_dagster.orchestration.whole_files import write_whole
+from wvforge_dagster.orchestration.locks import asking, shared_turn
+from wvforge_dagster.orchestration.shared_books import keep_book, pull_all_books
 
 _REMEDY = "put it right; without it, names of pruned packages may be used again"
 
@@ -39,8 +39,9 @@ def remember_removed(forge: ForgeOnDisk, filenames: Iterable[str]) -> None:
     Raises:
         ForgeError: if those of earlier times cannot be read.
     """
-    with asking(forge, "removed"):
-        write_whole(_path(forge), json.dumps(sorted({*removed_filenames(forge), *filenames})))
+    with asking(forge, "removed"), shared_turn(forge, "removed"):
+        pull_all_books(forge)
+        keep_book(forge, _path(forge), json.dumps(sorted({*removed_filenames(forge), *filenames})))
 
 
 def _path(forge: ForgeOnDisk) -> Path:

@@ -15,11 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.channels.protocol import ChannelEntry
 from wvforge_dagster.core.digest import canonical
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
 _KEY_BYTES = 32
+_SHARED_KEY = ".wvforge/gate.key"
+_shared: set[tuple[str, str]] = set()
+"""Output folders whose key this process has compared with that of a shared staging channel."""
 
 
 class OfFile(Protocol):
@@ -97,14 +101,40 @@ def _make_key(forge: ForgeOnDisk) -> bytes:
     if path.exists() and path.stat().st_size != _KEY_BYTES:
         path.unlink(missing_ok=True)
     if not path.exists():
-        # Whole before it has its name, so that two processes that make it agree on one.
-        made = path.with_name(f".gate-{secrets.token_hex(8)}")
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(secrets.token_bytes(_KEY_BYTES))
-        with suppress(FileExistsError):
-            os.link(made, path)
-        made.unlink()
+        _write_key(path, secrets.token_bytes(_KEY_BYTES))
     return path.read_bytes()
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    """Whole before it has its name, so that two processes that make it agree on one."""
+    made = path.with_name(f".gate-{secrets.token_hex(8)}")
+    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(key)
+    with suppress(FileExistsError):
+        os.link(made, path)
+    made.unlink()
+
+
+def share_key(forge: ForgeOnDisk, staging: MirroredFolder) -> None:
+    """See that all machines with one staging channel have one key: the first one's. Who may read what lies beside that channel
+    has it; to write a record, one needs to write there as well.
+
+    Raises:
+        ForgeError: if the shared staging channel cannot be reached.
+    """
+    known = (forge.output.as_posix(), staging.shared.label)
+    if known in _shared and _key_path(forge).exists():
+        return
+    there = staging.objects.read(_SHARED_KEY)
+    if there is None:
+        staging.objects.put(_SHARED_KEY, _make_key(forge), instead_of=None)
+        there = staging.objects.read(_SHARED_KEY)
+    if there is not None and len(there.content) == _KEY_BYTES:
+        if there.content != _read_key(forge):
+            path = _key_path(forge)
+            path.unlink(missing_ok=True)
+            _write_key(path, there.content)
+        _shared.add(known)
 
 
 def _key_path(forge: ForgeOnDisk) -> Path:

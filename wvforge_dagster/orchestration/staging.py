@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.errors import ForgeError
@@ -32,7 +33,11 @@ def bring(forge: ForgeOnDisk, artifacts: Iterable[Artifact]) -> tuple[ChannelEnt
             for artifact in missing:
                 _fetch(forge, artifact, Path(folder))
         staged = _by_file(channel_entries(forge, forge.staging))
-    return tuple(staged[_key(artifact)] for artifact in wanted)
+    entries = tuple(staged[_key(artifact)] for artifact in wanted)
+    if isinstance(forge.staging, MirroredFolder):
+        for entry in entries:
+            forge.staging.bring(entry)
+    return entries
 
 
 def _fetch(forge: ForgeOnDisk, artifact: Artifact, folder: Path) -> None:

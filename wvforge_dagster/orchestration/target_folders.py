@@ -19,6 +19,8 @@ OWN_FOLDERS = (
     "provenance",
     "locks",
     "failures",
+    "measures",
+    "variants",
 )
 """What the forge keeps below its output."""
 

@@ -13,8 +13,9 @@ from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
-from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, inspect_entry
+from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.orchestration.inspected import inspect_entry
 from wvforge_dagster.orchestration.refreshing import refresh
 
 BUILD = "wvforge build"
