@@ -6,7 +6,7 @@ import pytest
 
 from wvforge_dagster.core.architectures import parse_architecture
 from wvforge_dagster.core.device_code import DeviceCode, check_architectures, from_seen, to_seen
-from wvforge_dagster.core.severity import Severity
+from wvforge_dagster.core.findings import Severity
 
 LIBRARY = "lib/libx.so"
 

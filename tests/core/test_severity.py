@@ -9,10 +9,18 @@ import pytest
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.failure import FailureClass
-from wvforge_dagster.core.findings import MOST_FINDINGS, CheckResult, Finding, blocking, failure_of_checks, still_blocks
+from wvforge_dagster.core.findings import (
+    MOST_FINDINGS,
+    CheckResult,
+    Finding,
+    Severity,
+    blocking,
+    failure_of_checks,
+    still_blocks,
+)
 from wvforge_dagster.core.forge import load_forge
 from wvforge_dagster.core.gate import GateRecord
-from wvforge_dagster.core.severity import CHECKS, Severity, SomeChecks
+from wvforge_dagster.core.severity import CHECKS, SomeChecks
 
 SURELY = Finding("is wrong", "a.txt")
 PERHAPS = Finding("may be wrong", severity=Severity.WARNING)

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.core.artifact import RECORD_KEY
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import LOADER
 
 _VARIABLE = re.compile(r"\$\{\{\s*(\w+)\s*\}\}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import LOADER
 
 RENDERED = "info/recipe/rendered_recipe.yaml"
 """The file of a package with this account."""

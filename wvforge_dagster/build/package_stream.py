@@ -29,7 +29,7 @@ from wvforge_dagster.core.package_facts import (
     PackageFacts,
     PackedFile,
 )
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import LOADER
 
 BLOCK = 1 << 20
 """Bytes of a file that are held at a time."""

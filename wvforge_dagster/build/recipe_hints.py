@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import LOADER
 
 _MAPPINGS = ("context", "package", "recipe", "build", "requirements", "about", "extra")
 _LISTS = ("outputs", "tests")

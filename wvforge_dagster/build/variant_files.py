@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import CONFIG_NAME, read_yaml
 from wvforge_dagster.core.recipe import LEGACY_VARIANT_FILE, OWN_VARIANT_FILES
+from wvforge_dagster.core.yaml_files import read_yaml
 
 _SELECTOR_NAME = re.compile(
     r"linux(32|64)?|osx|win(32|64)?|unix|x86|x86_64|aarch64|arm64|ppc64le|s390x|armv\w+|os|environ|(build|target)_platform"
@@ -43,7 +43,7 @@ def check_variant_file(path: Path, sha256: str | None) -> str:
         raise ForgeError(
             f"is not the file that is locked: its sha256 is {found}",
             where=str(path),
-            remedy=f"restore it, or write that into {CONFIG_NAME}: variants",
+            remedy="restore it, or write that into forge.yaml: variants",
         )
     return found
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wvforge_dagster.core.architectures import Architecture
-from wvforge_dagster.core.findings import Finding
-from wvforge_dagster.core.severity import Severity
+from wvforge_dagster.core.findings import Finding, Severity
 
 _NUMBER = re.compile(r"(\d+)(\d)([af]?)")
 

@@ -1,16 +1,26 @@
-"""What package checks find, and what of that blocks."""
+"""What package checks find, how much that weighs, and what of it blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from wvforge_dagster.core.failure import Failure, FailureClass
-from wvforge_dagster.core.severity import Severity
 
 MOST_FINDINGS = 50
 """Of one check: more are counted and not listed."""
+
+
+class Severity(str, Enum):
+    """What a finding does: an error keeps the package from staging and from every target; a warning is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)

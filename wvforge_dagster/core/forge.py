@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from wvforge_dagster.core.architectures import NOTHING_DECLARED, Architectures
@@ -20,11 +19,9 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.limits import Limits, SomeLimits
 from wvforge_dagster.core.platforms import PLATFORMS
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import read_yaml
 
 CONFIG_NAME = "forge.yaml"
-
-_MOST_LEVELS = 100
 
 
 class _Settings(BaseModel):
@@ -251,44 +248,6 @@ def _refuse_old_keys(data: Mapping[Any, Any], path: Path) -> None:
             raise ForgeError(
                 "is no key any more", where=f"{path}: {key}", remedy=f"write classes: {{heavy: {{{now}}}}}"
             )
-
-
-def read_yaml(path: Path, *, remedy: str) -> Any:
-    """The content of a YAML file in plain values.
-
-    Raises:
-        ForgeError: if the file is missing (with `remedy`), unreadable or malformed (with the line).
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise ForgeError("is not a file", where=str(path))
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ForgeError("no such file", where=str(path), remedy=remedy) from None
-    except UnicodeDecodeError as error:
-        raise ForgeError(f"is not UTF-8 (byte {error.start})", where=str(path), remedy="save it as UTF-8") from None
-    except OSError as error:
-        raise ForgeError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    try:
-        _refuse_aliases_and_depth(text, path)
-        return yaml.load(text, Loader=LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ForgeError(f"malformed YAML: {error.problem or error.context}", where=f"{path}{line}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ForgeError(f"malformed YAML: {error}", where=str(path)) from None
-
-
-def _refuse_aliases_and_depth(text: str, path: Path) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        if isinstance(event, yaml.AliasEvent):
-            raise ForgeError("has a YAML alias", where=str(path), remedy="write the value out")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_LEVELS:
-            # The parser would exhaust the stack.
-            raise ForgeError(f"malformed YAML: more than {_MOST_LEVELS} levels", where=str(path))
 
 
 def _tuples(value: Any) -> Any:

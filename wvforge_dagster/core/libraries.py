@@ -6,9 +6,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wvforge_dagster.core.findings import Finding
+from wvforge_dagster.core.findings import Finding, Severity
 from wvforge_dagster.core.package_facts import PackageFacts
-from wvforge_dagster.core.severity import Severity
 
 # Lists of names read best as lines of words.
 OF_GLIBC = frozenset(

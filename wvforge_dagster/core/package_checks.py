@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from wvforge_dagster.core.findings import Finding
+from wvforge_dagster.core.findings import Finding, Severity
 from wvforge_dagster.core.package_facts import BUILD_PREFIX, HOST_PREFIX, WORK_FOLDER, PackageFacts
-from wvforge_dagster.core.severity import Severity
 
 SIZE_MARGIN = 100 * 1024
 """Bytes that a package may grow or shrink by in any case: small ones change by halves easily."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from wvforge_dagster.core.findings import Finding
+from wvforge_dagster.core.findings import Finding, Severity
 from wvforge_dagster.core.package_facts import PackageFacts
-from wvforge_dagster.core.severity import Severity
 
 Accepts = Callable[[str, str], bool]
 """Whether a conda version spec (``>=3.12,<3.13.0a0``) accepts a version."""

@@ -1,24 +1,12 @@
-"""How much a finding of a package check weighs, and what forge.yaml says of that."""
+"""What forge.yaml says of how much the findings of each package check weigh."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from wvforge_dagster.core.platforms import fits
-
-
-class Severity(str, Enum):
-    """What a finding does: an error keeps the package from staging and from every target; a warning is shown."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-    def __str__(self) -> str:
-        return self.value
-
 
 CHECKS = {
     "license": "The recipe states its license, and the package carries the license's text.",

@@ -12,8 +12,8 @@ import dagster as dg
 
 from wvforge_dagster.core.catalog import Package
 from wvforge_dagster.core.device_code import ARCHITECTURES, from_seen
-from wvforge_dagster.core.findings import CheckResult
-from wvforge_dagster.core.severity import CHECKS, Severity
+from wvforge_dagster.core.findings import CheckResult, Severity
+from wvforge_dagster.core.severity import CHECKS
 from wvforge_dagster.orchestration.keys import package_key
 
 PACKAGE_CHECKS = "package_checks"

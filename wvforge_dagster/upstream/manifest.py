@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import read_yaml
+from wvforge_dagster.core.yaml_files import read_yaml
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 PYTHON_PATTERN = r"^3\.\d+$"
