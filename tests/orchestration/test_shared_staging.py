@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -19,10 +20,25 @@ from orchestration.making import make, make_and_publish, make_elsewhere, publish
 from orchestration.test_command import fault, run
 from wvforge_dagster.channels import lease
 from wvforge_dagster.channels.folder import FolderChannel
+from wvforge_dagster.channels.folder_objects import FolderObjects
+from wvforge_dagster.orchestration.removed import remember_removed, removed_filenames
 from wvforge_dagster.orchestration.shared_staging import pull
 
 SOON = "from wvforge_dagster.channels import lease; lease.VALID_S = 3.0; lease.RENEW_S = 0.5; lease.PAUSE_S = 0.2"
 """For the other process: a machine that is silent for three seconds is taken for dead."""
+
+KILLED_BEFORE_THE_INDEX = (
+    SOON
+    + """
+import os, signal
+from wvforge_dagster.channels import folder, s3
+die = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+s3.S3Channel._index_until_listed = die
+real = folder.FolderChannel._index_unlisted
+folder.FolderChannel._index_unlisted = lambda self: die() if list(self.path.glob("*/*.conda")) else real(self)
+"""
+)
+"""For a machine that dies between putting a package and listing it."""
 
 Machine = Callable[[str], SmallForge]
 
@@ -190,6 +206,53 @@ def test_what_builds_took_is_known_on_all_machines(machine: Machine) -> None:
     assert past.longest > 0
 
 
+def test_what_a_machine_put_and_did_not_list_before_it_was_killed_is_listed_and_not_built_again(
+    machine: Machine,
+) -> None:
+    one, two = two_machines(machine, ("a", None))
+    killed = make_elsewhere(one, "a", prelude=KILLED_BEFORE_THE_INDEX)
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert staged(two) == []
+    other = make_elsewhere(two, "a", prelude=SOON)
+    assert other.communicate(timeout=120)[0].strip() == "up to date"
+    assert len(staged(two)) == 1
+
+
+def test_names_of_pruned_packages_are_never_forgotten_by_a_machine_that_joins(machine: Machine) -> None:
+    one, two = two_machines(machine, ("a", None))
+    remember_removed(one.open(), ["one-1-0.conda"])
+    own = two.root / "output" / "removed.json"
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps(["two-1-0.conda"]))
+    pull(two.open())
+    assert removed_filenames(two.open()) == {"one-1-0.conda", "two-1-0.conda"}
+    remember_removed(two.open(), [f"{number:060d}-1-0.conda" for number in range(20000)])
+    pull(one.open())
+    assert len(removed_filenames(one.open())) == 20002
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["failures", "failures%2Fa%00b", "failures%2Fa%2Fall.json%2Fx", "removed.json%2Fx", "..%2F..%2Fup", "measures"],
+)
+@pytest.mark.parametrize("content", [b"{}", b"[" * 200_000, b"\xff"])
+def test_objects_that_are_none_of_ours_or_broken_change_nothing(
+    small_forge: SmallForge, name: str, content: bytes
+) -> None:
+    shared = small_forge.root.parent / "shared"
+    small_forge.configure(channels=[], variants=[], staging={"file": str(shared)}, publish=[])
+    small_forge.package("a")
+    objects = FolderObjects(shared, label="shared")
+    shared.mkdir()
+    for odd in (name, "failures%2Fa%2Fall.json", "measures%2Fa%2Fall.json"):
+        objects.put(f".wvforge/books/{odd}", content, instead_of=None)
+    assert small_forge.states() == {"a": "missing"}
+    assert not (small_forge.root.parent / "up").exists()
+    why = small_forge.root / "output" / "failures"
+    assert not why.is_file()
+
+
 def test_a_staging_channel_that_cannot_be_reached_is_one_line(machine: Machine, staging: dict[str, Any]) -> None:
     one = machine("one")
     one.package("a")
@@ -198,7 +261,7 @@ def test_a_staging_channel_that_cannot_be_reached_is_one_line(machine: Machine, 
     else:
         one.configure(**{**configuration(one), "staging": {**staging, "endpoint-url": "http://127.0.0.1:9"}})
     line = fault(run(one, "status"))
-    assert "staging" in line or "shared" in line or "s3:" in line
+    assert ("it is the folder of `staging` in forge.yaml" if "file" in staging else "tried 4 times") in line
 
 
 @pytest.mark.parametrize(
@@ -217,7 +280,5 @@ def test_what_cannot_be_shared_is_refused_with_the_key(
 
 
 def configuration(forge: SmallForge) -> dict[str, Any]:
-    import json
-
     found: dict[str, Any] = json.loads((forge.root / "forge.yaml").read_text())
     return found

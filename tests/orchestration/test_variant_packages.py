@@ -82,7 +82,7 @@ def test_a_build_reads_it(small_forge: SmallForge, upstream: Path) -> None:
 @pytest.mark.parametrize(
     ("lock", "words"),
     [
-        ({"version": "1999.1"}, "variants.0: conda-forge-pinning 1999.1 cannot be fetched: "),
+        ({"version": "1999.1"}, "variants.0: conda-forge-pinning 1999.1 is in no upstream channel (file://"),
         ({"version": NEW, "file": "none.yaml"}, f"variants.0: conda-forge-pinning {NEW} has no file none.yaml; name"),
         (
             {"version": NEW, "file": "../up"},
@@ -105,4 +105,16 @@ def test_what_cannot_be_had_is_one_line_with_its_key(
 def test_a_channel_that_cannot_be_read_is_named(small_forge: SmallForge, tmp_path: Path) -> None:
     configured(small_forge, tmp_path / "absent", version=NEW)
     with pytest.raises(ForgeError, match=r"variants\.0: conda-forge-pinning .* cannot be fetched: .*absent"):
+        small_forge.open()
+
+
+def test_a_package_that_is_not_the_one_its_channel_lists_is_refused(
+    small_forge: SmallForge, upstream: Path, tmp_path: Path
+) -> None:
+    lying = shutil.copytree(upstream, tmp_path / "lying")
+    (package,) = lying.glob(f"noarch/{NAME}-{NEW}-*.conda")
+    with package.open("ab") as stream:
+        stream.write(b"x")
+    configured(small_forge, lying, version=NEW)
+    with pytest.raises(ForgeError, match=rf"variants\.0: {NAME} {NEW} cannot be fetched: {NAME}-.*\.conda: "):
         small_forge.open()

@@ -12,7 +12,7 @@ from wvforge_dagster.build.process import ChildLimits, run_child
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, Forge, VariantFile
 
-LIMITS = ChildLimits(seconds=180.0)
+LIMITS = ChildLimits(seconds=90.0)
 
 
 def bring_variant_packages(root: Path, forge: Forge, channels: Sequence[str]) -> None:
@@ -39,7 +39,12 @@ def _bring(entry: VariantFile, target: Path, cache: Path, channels: Sequence[str
         unpacked = Path(name) / "package"
         result = run_child(
             "wvforge_dagster.build.variant_package_worker",
-            {"spec": f"{entry.package} =={entry.version}", "channels": list(channels), "folder": str(unpacked)},
+            {
+                "name": entry.package,
+                "version": entry.version,
+                "channels": list(channels),
+                "folder": str(unpacked),
+            },
             answers.append,
             limits=LIMITS,
             folder=Path(name),
@@ -50,9 +55,10 @@ def _bring(entry: VariantFile, target: Path, cache: Path, channels: Sequence[str
             words = (result.stderr.strip().splitlines() or [f"exit status {result.exit_status}"])[-1]
             raise ForgeError(f"{what} cannot be fetched: {words[:300]}", where=where)
         if answers[0]["event"] == "failed":
-            raise ForgeError(
-                f"{what} cannot be fetched: {answers[0]['words']}", where=where, remedy="name a version that is there"
-            )
+            raise ForgeError(f"{what} cannot be fetched: {answers[0]['words']}", where=where)
+        if answers[0]["event"] == "absent":
+            words = f"{what} is in no upstream channel ({', '.join(channels) or 'there are none'})"
+            raise ForgeError(words, where=where, remedy="name a version that is there")
         file = unpacked / entry.file
         if not file.is_file() or not file.resolve().is_relative_to(unpacked.resolve()):
             raise ForgeError(f"{what} has no file {entry.file}", where=where, remedy="name another with `file`")

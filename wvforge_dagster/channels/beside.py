@@ -50,7 +50,7 @@ def read_notes(content: bytes | None, entry: ChannelEntry) -> tuple[dict[str, An
         found = json.loads(content or b"")
         notes = found["notes"] if found["sha256"] == entry.sha256 else []
         return tuple(note for note in notes if isinstance(note, dict))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ()
 
 

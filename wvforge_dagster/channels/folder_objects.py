@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from wvforge_dagster.channels.objects import ListedObject, StoredObject
 from wvforge_dagster.core.errors import ForgeError
 
 _LOCK = ".wvforge-objects.lock"
+_LARGEST = 8 << 20
+"""Bytes of an object; one that is larger, or no plain file, counts as none, and is written over."""
 
 
 class FolderObjects:
@@ -48,7 +52,7 @@ class FolderObjects:
                 handle, made = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(content)
-                Path(made).chmod(0o644)
+                Path(made).chmod(0o600 if path.suffix == ".key" else 0o644)
                 Path(made).replace(path)
                 return True
 
@@ -85,12 +89,26 @@ class FolderObjects:
         return found
 
     def _read(self, name: str) -> StoredObject | None:
-        path = self._path / name
         try:
-            content, written = path.read_bytes(), path.stat().st_mtime
-        except FileNotFoundError:
-            return None
+            handle = os.open(self._path / name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                return None
+            raise
+        with os.fdopen(handle, "rb") as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+                return None
+            content, written = stream.read(_LARGEST + 1), status.st_mtime
         return StoredObject(content, f"{hashlib.sha256(content).hexdigest()}-{written}", self._now() - written)
+
+    def _refuse_links(self, name: str) -> None:
+        """What lies behind a link may be somebody else's."""
+        inside = Path(name)
+        for folder in (self._path / parent for parent in (*inside.parents, inside)[:-1]):
+            if folder != self._path and folder.is_symlink():
+                words, remedy = "is a link, which is not followed", "put the folder itself there"
+                raise ForgeError(words, where=str(folder), remedy=remedy)
 
     def _now(self) -> float:
         with tempfile.NamedTemporaryFile(dir=self._path, prefix=".", suffix=".tmp") as stream:
@@ -107,8 +125,9 @@ class FolderObjects:
 
     @contextmanager
     def _faults(self, name: str) -> Iterator[None]:
+        self._refuse_links(f"{name}/")
         try:
             yield
         except OSError as error:
             words = f"{name} cannot be read or written: {error.strerror or error}"
-            raise ForgeError(words, where=self._label) from None
+            raise ForgeError(words, where=self._label, remedy="it is the folder of `staging` in forge.yaml") from None

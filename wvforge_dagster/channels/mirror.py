@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wvforge_dagster.channels.beside import NOTES
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.objects import Objects
-from wvforge_dagster.channels.protocol import NO_DOCUMENTS, Channel, ChannelEntry, Documents, Verified
+from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.repodata import by_file
+from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.core.package_file import PackageFile
 
 
@@ -27,7 +28,7 @@ class MirroredFolder(FolderChannel):
 
     is_local = False
 
-    def __init__(self, path: Path, shared: Channel, objects: Objects, *, label: str) -> None:
+    def __init__(self, path: Path, shared: S3Channel | FolderChannel, objects: Objects, *, label: str) -> None:
         super().__init__(path, label=label)
         self.shared = shared
         self.objects = objects
@@ -60,8 +61,9 @@ class MirroredFolder(FolderChannel):
             ForgeError: if it cannot be had.
         """
         if not self._is_here(entry):
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".brought-", dir=self.path) as folder:
+            work = self.path.parent / "work"
+            work.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="brought-", dir=work) as folder:
                 self._put_here([self.shared.fetch(entry, Path(folder))])
 
     def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
@@ -79,13 +81,22 @@ class MirroredFolder(FolderChannel):
         self.shared.add_notes(entry, notes)
         super().add_notes(entry, notes)
 
-    def note_files(self) -> Mapping[str, str]:
+    def mend(self) -> None:
+        """Finish what a killed machine began in the shared channel, and what a killed process began here.
+
+        Raises:
+            ForgeError: if something has to be written and cannot be.
+        """
+        self.shared.mend()
+        super().mend()
+
+    def note_files(self, entries: Iterable[ChannelEntry]) -> Mapping[str, str]:
         """The files of notes in the shared channel, such as ``noarch/NAME.conda.wvforge.json``, each with its etag.
 
         Raises:
             ForgeError: if they cannot be listed.
         """
-        subdirs = sorted({entry.subdir for entry in self.entries()})
+        subdirs = sorted({entry.subdir for entry in entries})
         return {
             f"{subdir}/{name}": item.etag
             for subdir in subdirs

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.errors import UnreachableError
 
 Result = TypeVar("Result")
 
@@ -58,7 +58,7 @@ def patiently(what: str, attempt: Callable[[], Result], *, patience: Patience, l
         what: the start of the error, such as ``its index of noarch cannot be read``.
 
     Raises:
-        ForgeError: after the last attempt, with its words.
+        UnreachableError: after the last attempt, with its words.
     """
     for pause in patience.pauses():
         try:
@@ -69,4 +69,4 @@ def patiently(what: str, attempt: Callable[[], Result], *, patience: Patience, l
         return attempt()
     except TransientError as fault:
         tried = f" (tried {patience.attempts} times)" if patience.attempts > 1 else ""
-        raise ForgeError(f"{what}{tried}: {fault.words}", where=label, remedy="try again later") from None
+        raise UnreachableError(f"{what}{tried}: {fault.words}", where=label, remedy="try again later") from None

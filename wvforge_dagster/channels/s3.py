@@ -13,7 +13,7 @@ from rattler.package_streaming import PackageArchive
 
 from wvforge_dagster.channels import beside
 from wvforge_dagster.channels.objects import Objects
-from wvforge_dagster.channels.package_archive import check_unchanged, identify
+from wvforge_dagster.channels.package_archive import ENDINGS, check_unchanged, identify
 from wvforge_dagster.channels.patience import TransientError, patiently
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
 from wvforge_dagster.channels.publication import confirm, not_yet_listed, still_listed, taken
@@ -108,6 +108,18 @@ class S3Channel(RemoteChannel):
         if missing:
             listing = self._index_until_listed(wanted, subdirs, sum(package.size for package in missing))
         return confirm(wanted, listing, self.label)
+
+    def mend(self) -> None:
+        """Finish what a killed publisher began: a package that lies in the bucket is listed.
+
+        Raises:
+            ForgeError: if the server cannot be reached, or refuses.
+        """
+        for subdir in self._subdirs:
+            lying = {name for name in self._store.names(subdir) if name.endswith(ENDINGS)}
+            if lying - {entry.filename for entry in self._entries_of(subdir)}:
+                with self._turn(0):
+                    self._index([subdir], self._patience.upload_limit(0))
 
     def verify(self, *, quick: bool = False) -> Verified:
         """See `Channel.verify`: of the channel's platforms.

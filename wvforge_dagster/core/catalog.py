@@ -133,9 +133,10 @@ class Catalog:
     def sharing(self, identity: VariantId) -> tuple[VariantId, ...]:
         """The other partitions of a package that have an output in common with this one, in order: one that uses fewer keys
         than its siblings is built once, by whichever comes first."""
-        mine = {(output.name, output.variant) for output in self.variants[identity].outputs}
-        if len(mine) < 2:
+        recipe = self.packages[identity.package].recipe
+        if recipe is None or len({output.name for output in recipe.outputs}) < 2:
             return ()
+        mine = {(output.name, output.variant) for output in self.variants[identity].outputs}
         others = (VariantId(identity.package, key) for key in self.packages[identity.package].dimensions.keys())
         return tuple(
             other

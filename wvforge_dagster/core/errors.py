@@ -23,3 +23,7 @@ class ForgeError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class UnreachableError(ForgeError):
+    """A place that could not be reached, or did not answer, for a while: it may by itself."""

@@ -22,6 +22,7 @@ from wvforge_dagster.core.severity import Checks, SomeChecks, off_of_yaml
 from wvforge_dagster.core.yaml_files import read_yaml
 
 CONFIG_NAME = "forge.yaml"
+_LONGEST = 1000
 
 
 class _Settings(BaseModel):
@@ -219,11 +220,25 @@ def load_forge(root: Path) -> Forge:
         data = {}
     if not isinstance(data, Mapping):
         raise ForgeError(f"holds a {type(data).__name__}, not keys and values", where=str(path))
+    _refuse_odd_texts(data, path)
     _refuse_old_keys(data, path)
     try:
         return Forge.model_validate(_tuples(_with_platforms(data, path)))
     except ValidationError as error:
         raise _explain(error, path, data) from None
+
+
+def _refuse_odd_texts(value: Any, path: Path, *keys: str) -> None:
+    """No name, address or pattern has a NUL or a thousand characters, and no path can."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_odd_texts(item, path, *keys, str(key)[:50])
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            _refuse_odd_texts(item, path, *keys, str(position))
+    elif isinstance(value, str) and (len(value) > _LONGEST or "\0" in value):
+        what = "holds a NUL character" if "\0" in value else f"is longer than {_LONGEST} characters"
+        raise ForgeError(what, where=f"{path}: {'.'.join(keys)}")
 
 
 def _with_platforms(data: Mapping[Any, Any], path: Path) -> Mapping[Any, Any]:

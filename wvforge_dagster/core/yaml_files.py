@@ -15,6 +15,9 @@ brackets."""
 
 _MOST_LEVELS = 100
 
+LARGEST = 1 << 20
+"""Bytes of a file; conda-forge's whole pinning has less than a tenth of it."""
+
 
 def read_yaml(path: Path, *, remedy: str) -> Any:
     """The content of a YAML file in plain values.
@@ -25,6 +28,8 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
     try:
         if path.exists() and not path.is_file():
             raise ForgeError("is not a file", where=str(path))
+        if path.exists() and path.stat().st_size > LARGEST:
+            raise ForgeError(f"is larger than {LARGEST >> 20} MiB", where=str(path), remedy="make it smaller")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ForgeError("no such file", where=str(path), remedy=remedy) from None

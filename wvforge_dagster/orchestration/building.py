@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from wvforge_dagster.build.builder import (
@@ -23,7 +23,7 @@ from wvforge_dagster.build.materials import SIBLINGS
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.artifact import RECORD_KEY, Artifact, Record
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
-from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.errors import ForgeError, UnreachableError
 from wvforge_dagster.core.failure import Failure, FailureClass
 from wvforge_dagster.core.findings import CheckResult, blocking
 from wvforge_dagster.core.inputs import git_source_key
@@ -47,6 +47,9 @@ CACHE_PART = "compiler cache"
 
 FETCH_PAUSES = (1.0, 4.0)
 """Seconds between the attempts to fetch a source, where the engine makes one only."""
+
+STAGING_PAUSES = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+"""Seconds between the attempts to stage what was built."""
 
 _IN_VAIN = re.compile(r"checksum|hash|sha256|md5|is commit|after \d+ retries", re.IGNORECASE)
 """Reasons of a fetch that tells nothing new when it is made once more: a wrong source, and one that the engine, which makes
@@ -105,9 +108,8 @@ def build_variant(
         if equal is not None and not vouch_for(attempt, wanted, built, equal, checks):
             equal = None
         if equal is None:
-            refuse_if_lost(forge, variant.id)
             attempt.write("info", f"staging {', '.join(package.file.filename for package in built)}")
-            stage(forge, wanted, built, checks)
+            _stage_patiently(attempt, variant.id, lambda: stage(forge, wanted, built, checks))
             artifacts, outcome = tuple(package.artifact for package in built), "built"
         else:
             artifacts = equal
@@ -164,6 +166,21 @@ def build_patiently(attempt: Attempt, request: BuildRequest, name: str, channels
             remove_folder(place.folder)
             time.sleep(pause)
     return build_output(request, attempt.place(name, channels), attempt.write)
+
+
+def _stage_patiently(attempt: Attempt, identity: VariantId, put: Callable[[], None]) -> None:
+    """Stage what was built. Where a staging channel that machines share does not answer, hours of compiling are waited for."""
+    for pause in (*STAGING_PAUSES, 0.0):
+        try:
+            refuse_if_lost(attempt.forge, identity)
+            put()
+        except UnreachableError as fault:
+            if not pause:
+                raise
+            attempt.write("warn", f"{fault}; tried again in {pause:.0f} s")
+            time.sleep(pause)
+        else:
+            return
 
 
 def _check_sources(forge: ForgeOnDisk, variant: PackageVariant, expected: Expected) -> None:

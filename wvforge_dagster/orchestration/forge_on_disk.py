@@ -104,7 +104,9 @@ class ForgeOnDisk:
             for _, channel in self.targets
             if (_is_channel(channel.url) if channel.is_local else is_open_to_all(channel.url))
         )
-        return tuple(dict.fromkeys([self.staging.url, *targets, *self.upstream_channels]))
+        # What this machine holds of a shared staging channel is by chance: a build has its column's packages as a view.
+        staging = () if self.shared_staging is not None else (self.staging.url,)
+        return tuple(dict.fromkeys([*staging, *targets, *self.upstream_channels]))
 
     @property
     def upstream_channels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from wvforge_dagster.build.compiler_cache import CompilerCache, find_compiler_cache
 from wvforge_dagster.build.machine import NO_SANDBOX
 from wvforge_dagster.build.sandbox import NAME, Sandbox, find_sandbox
+from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
@@ -26,7 +27,9 @@ def sandbox_of(forge: ForgeOnDisk) -> Sandbox | None:
     if fault is not None or forge.forge.isolation == "off":
         return None
     readable = (*(forge.root / Path(name).expanduser() for name in forge.forge.readable), forge.staging.path)
-    hidden = (forge.output, dagster_home(forge.output), *private_places())
+    shared = forge.shared_staging
+    shared_folder = (shared.path,) if isinstance(shared, FolderChannel) else ()
+    hidden = (forge.output, *shared_folder, dagster_home(forge.output), *private_places())
     # Dagster's storage may be the very folder of the forge.
     closed = tuple(place for place in hidden if place.resolve() not in (forge.root, *forge.root.parents))
     return Sandbox(find_sandbox(), readable, hidden=hidden, closed=closed, home=user_home())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wvforge_dagster.channels.lease import VALID_S, Lease, lease, wait_until_free
+from wvforge_dagster.channels.lease import Lease, lease, wait_until_free
+from wvforge_dagster.channels.lease import is_held as is_lease_held
 from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
@@ -21,9 +22,15 @@ _turns: dict[str, Lease] = {}
 
 
 @contextmanager
-def variant_lock(forge: ForgeOnDisk, identity: VariantId) -> Iterator[None]:
-    """Hold the lock of a package variant: one build of it at a time. Waits for one that is under way elsewhere."""
-    with exclusive(_path(forge, identity)), shared_turn(forge, lock_name(identity)):
+def variant_lock(
+    forge: ForgeOnDisk, identity: VariantId, on_wait: Callable[[str], object] = lambda words: None
+) -> Iterator[None]:
+    """Hold the lock of a package variant: one build of it at a time. Waits for one that is under way elsewhere.
+
+    Args:
+        on_wait: called with the machine that is waited for, in words.
+    """
+    with exclusive(_path(forge, identity)), shared_turn(forge, lock_name(identity), on_wait):
         yield
 
 
@@ -84,12 +91,12 @@ def _held_elsewhere(forge: ForgeOnDisk) -> frozenset[VariantId]:
     if not isinstance(forge.staging, MirroredFolder):
         return frozenset()
     listed = forge.staging.objects.listing(_TURNS)
-    held = {name for name, item in listed.items() if item.age_s <= VALID_S}
+    held = {name for name, item in listed.items() if is_lease_held(item.size, item.age_s)}
     return frozenset(identity for identity in forge.catalog.variants if held and lock_name(identity) in held)
 
 
 @contextmanager
-def shared_turn(forge: ForgeOnDisk, name: str) -> Iterator[None]:
+def shared_turn(forge: ForgeOnDisk, name: str, on_wait: Callable[[str], object] = lambda words: None) -> Iterator[None]:
     """Hold a name among the machines that share a staging channel; nothing where a machine works alone.
 
     Raises:
@@ -98,7 +105,7 @@ def shared_turn(forge: ForgeOnDisk, name: str) -> Iterator[None]:
     if not isinstance(forge.staging, MirroredFolder):
         yield
         return
-    with lease(forge.staging.objects, f"{_TURNS}/{name}", lambda machine: None) as held:
+    with lease(forge.staging.objects, f"{_TURNS}/{name}", on_wait) as held:
         _turns[name] = held
         try:
             yield

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from wvforge_dagster.build.builder import remove_folder
 from wvforge_dagster.core.catalog import PackageVariant, VariantId
@@ -27,7 +28,7 @@ from wvforge_dagster.orchestration.evidence import derive_one, derive_statuses
 from wvforge_dagster.orchestration.failures import forget_failure, keep_failure, read_failures
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.isolation import compiler_cache_of, sandbox_of
-from wvforge_dagster.orchestration.locks import shared_outputs, variant_lock, wait_for_lock
+from wvforge_dagster.orchestration.locks import refuse_if_lost, shared_outputs, variant_lock, wait_for_lock
 from wvforge_dagster.orchestration.made import Made, MakeFailed, OnLog
 from wvforge_dagster.orchestration.shared_staging import share_measure
 from wvforge_dagster.orchestration.solve_first import needs_solving, solve_statuses
@@ -49,7 +50,7 @@ def make_variant(
     """
     variant = forge.catalog.variants[identity]
     _refuse_elsewhere(forge, identity)
-    with variant_lock(forge, identity), shared_outputs(forge, identity):
+    with variant_lock(forge, identity, partial(on_log, "info")), shared_outputs(forge, identity):
         for other in variant.builds_against:
             wait_for_lock(forge, other)
         with suppress(ForgeError):  # what cannot be written is a fault of the build, with its log
@@ -77,7 +78,9 @@ def make_variant(
             failure = replace(failed.failure, input_digest=status.input_digest)
             if failure.failure_class is FailureClass.SOLVE:
                 failure = replace(failure, reason=explain_missing(forge, failure.reason))
-            keep_failure(forge, identity, failure)
+            with suppress(ForgeError):  # the failure itself is told in any case
+                refuse_if_lost(forge, identity)
+                keep_failure(forge, identity, failure)
             raise MakeFailed(failure, failed.tests, failed.checks) from None
         forget_failure(forge, identity)
         if made.measure is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.locks import asking, shared_turn
-from wvforge_dagster.orchestration.shared_books import keep_book, pull_all_books
+from wvforge_dagster.orchestration.shared_books import REMOVED, keep_book, pull_all_books
 
 _REMEDY = "put it right; without it, names of pruned packages may be used again"
 
@@ -25,7 +25,7 @@ def removed_filenames(forge: ForgeOnDisk) -> frozenset[str]:
         names = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return frozenset()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         words = (error.strerror if isinstance(error, OSError) else None) or "it is no JSON in UTF-8"
         raise ForgeError(f"cannot be read: {words}", where=str(path), remedy=_REMEDY) from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -45,4 +45,4 @@ def remember_removed(forge: ForgeOnDisk, filenames: Iterable[str]) -> None:
 
 
 def _path(forge: ForgeOnDisk) -> Path:
-    return forge.output / "removed.json"
+    return forge.output / REMOVED

@@ -105,11 +105,19 @@ def _make_key(forge: ForgeOnDisk) -> bytes:
     return path.read_bytes()
 
 
-def _write_key(path: Path, key: bytes) -> None:
-    """Whole before it has its name, so that two processes that make it agree on one."""
+def _write_key(path: Path, key: bytes, *, instead: bool = False) -> None:
+    """Whole before it has its name, so that two processes that make it agree on one.
+
+    Args:
+        instead: write over one that is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".gate-{secrets.token_hex(8)}")
     with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(key)
+    if instead:
+        made.replace(path)
+        return
     with suppress(FileExistsError):
         os.link(made, path)
     made.unlink()
@@ -126,14 +134,12 @@ def share_key(forge: ForgeOnDisk, staging: MirroredFolder) -> None:
     if known in _shared and _key_path(forge).exists():
         return
     there = staging.objects.read(_SHARED_KEY)
-    if there is None:
-        staging.objects.put(_SHARED_KEY, _make_key(forge), instead_of=None)
+    if there is None or len(there.content) != _KEY_BYTES:
+        staging.objects.put(_SHARED_KEY, _make_key(forge), instead_of=there)
         there = staging.objects.read(_SHARED_KEY)
     if there is not None and len(there.content) == _KEY_BYTES:
         if there.content != _read_key(forge):
-            path = _key_path(forge)
-            path.unlink(missing_ok=True)
-            _write_key(path, there.content)
+            _write_key(_key_path(forge), there.content, instead=True)
         _shared.add(known)
 
 

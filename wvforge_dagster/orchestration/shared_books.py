@@ -7,19 +7,20 @@ shared staging channel too, and `pull_books` brings what the others put.
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote
+from pathlib import Path
+from urllib.parse import quote
 
 from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.channels.objects import put_over
-from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
+from wvforge_dagster.core.catalog import VariantId
+from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 from wvforge_dagster.orchestration.whole_files import write_whole
 
 SHARED = ".wvforge"
 """Where it lies beside the shared channel: no platform has this name."""
 
 _BOOKS = f"{SHARED}/books"
-_KINDS = ("failures", "measures", "removed.json")
+FAILURES, MEASURES, REMOVED = "failures", "measures", "removed.json"
 _LARGEST = 1 << 20
 
 
@@ -40,9 +41,8 @@ def drop_book(forge: ForgeOnDisk, path: Path) -> None:
     Raises:
         ForgeError: if the shared staging channel cannot be written.
     """
-    there = path.exists()
     path.unlink(missing_ok=True)
-    if there and isinstance(forge.staging, MirroredFolder):
+    if isinstance(forge.staging, MirroredFolder):
         forge.staging.objects.remove(_name(forge, path))
 
 
@@ -60,46 +60,59 @@ def pull_books(forge: ForgeOnDisk, staging: MirroredFolder) -> tuple[Path, ...]:
     """
     state = forge.output / "cache" / "shared-books.json"
     known = read_etags(state)
+    places = _places(forge)
     listed = {
         name: item.etag
         for name, item in staging.objects.listing(_BOOKS).items()
-        if _local(forge, name) is not None and item.size <= _LARGEST
+        if name in places and (item.size <= _LARGEST or places[name].name == REMOVED)
     }
     changed: list[Path] = []
     for name, etag in listed.items():
-        path = _local(forge, name)
-        if path is None or known.get(name) == etag:
-            continue
-        found = staging.objects.read(f"{_BOOKS}/{name}")
+        found = staging.objects.read(f"{_BOOKS}/{name}") if known.get(name) != etag else None
         text = found.content.decode("utf-8", "replace") if found else None
+        path = places[name]
+        if text is not None and path.name == REMOVED:
+            text = _both(path, text)
         if text is not None and (not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text):
             write_whole(path, text)
             changed.append(path)
-    for name in known.keys() - listed.keys():
-        path = _local(forge, name)
-        if path is not None:
-            path.unlink(missing_ok=True)
+    for name in (known.keys() - listed.keys()) & places.keys():
+        if places[name].name != REMOVED:
+            places[name].unlink(missing_ok=True)
     if known != listed:
         write_whole(state, json.dumps(listed))
     return tuple(changed)
+
+
+def _both(path: Path, text: str) -> str:
+    """The names of the book here and those of the shared one: no name is ever forgotten."""
+    try:
+        here = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return json.dumps(sorted({*map(str, here), *map(str, json.loads(text))}))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return text
 
 
 def read_etags(path: Path) -> dict[str, str]:
     """What was listed the last time; nothing if that is not known."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(name): str(etag) for name, etag in found.items()} if isinstance(found, dict) else {}
+
+
+def book_of(forge: ForgeOnDisk, kind: str, identity: VariantId) -> Path:
+    """The file of a package variant among the books of a kind."""
+    return forge.output / kind / identity.package / f"{partition_folder(identity.partition)}.json"
 
 
 def _name(forge: ForgeOnDisk, path: Path) -> str:
     return f"{_BOOKS}/{quote(path.relative_to(forge.output).as_posix(), safe='')}"
 
 
-def _local(forge: ForgeOnDisk, name: str) -> Path | None:
-    """Where an object belongs here; None for one that is none of ours."""
-    relative = PurePosixPath(unquote(name))
-    if relative.is_absolute() or ".." in relative.parts or relative.parts[:1] not in [(kind,) for kind in _KINDS]:
-        return None
-    return forge.output / relative
+def _places(forge: ForgeOnDisk) -> dict[str, Path]:
+    """Every object that there can be, and where it belongs here: whatever else lies there says nothing."""
+    paths = [book_of(forge, kind, identity) for kind in (FAILURES, MEASURES) for identity in forge.catalog.variants]
+    prefix = len(f"{_BOOKS}/")
+    return {_name(forge, path)[prefix:]: path for path in (forge.output / REMOVED, *paths)}
