@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import rattler
 from rattler.package_streaming import download_to_path, extract
@@ -33,9 +34,7 @@ def main() -> None:
         if records:
             record = max(records, key=lambda record: record.build_number)
             try:
-                client = rattler.networking.Client(timeout=60)
-                archive = Path(f"{request['folder']}-{record.file_name}")
-                wait_for(download_to_path(client, record.url, archive))
+                archive = _at_hand(record, Path(request["folder"]).parent)
                 with archive.open("rb") as stream:
                     if hashlib.file_digest(stream, "sha256").digest() != record.sha256:
                         raise ValueError("is not the file that the channel lists")
@@ -46,6 +45,15 @@ def main() -> None:
                 events.send("unpacked")
             return
     events.send("absent")
+
+
+def _at_hand(record: rattler.RepoDataRecord, folder: Path) -> Path:
+    """The package as a file, downloaded where it has to be."""
+    if record.url.startswith("file://"):
+        return Path(unquote(urlsplit(record.url).path))
+    archive = folder / record.file_name
+    wait_for(download_to_path(rattler.networking.Client(timeout=60), record.url, archive))
+    return archive
 
 
 if __name__ == "__main__":
