@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.help_examples import examples
 from wvforge_dagster.settings import read_settings
 from wvforge_dagster.showing import err, interruptible, out, show_lines, show_warnings
 
@@ -23,7 +24,7 @@ Target = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; touch nothing.")]
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel verify"))
 def verify(
     context: typer.Context,
     target: Target = None,
@@ -62,7 +63,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel prune"))
 def prune(
     context: typer.Context,
     keep: Annotated[int, typer.Option("--keep", min=1, help="How many builds of each package variant stay.")],
@@ -100,7 +101,7 @@ def prune(
         raise typer.Exit(1)
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel promote"))
 def promote(
     context: typer.Context,
     column: Annotated[
@@ -130,7 +131,7 @@ def promote(
     out.print("nothing was done" if dry_run else "promoted")
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel replace"))
 def replace(
     context: typer.Context,
     target: Annotated[str, typer.Argument(help="A target's label, such as file:output/channel.")],
