@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.fault_pages import with_page
 from wvforge_dagster.help_examples import examples
 from wvforge_dagster.settings import read_settings
 from wvforge_dagster.showing import err, interruptible, out, show_lines, show_warnings
@@ -49,7 +50,7 @@ def verify(
                     show_lines(f"set aside: {name}" for name in channel.reindex())
                     report = verify_channel(forge, channel, quick=quick)
         except ForgeError as fault:
-            err.print(Text(str(fault), style="red"), soft_wrap=True)
+            err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
             wrong += 1
             continue
         show_lines(report.findings)
@@ -87,7 +88,7 @@ def prune(
                 if not dry_run:
                     prune_channel(forge, channel, pruning)
         except ForgeError as fault:
-            err.print(Text(str(fault), style="red"), soft_wrap=True)
+            err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
             failed = True
             continue
         verb = "would go" if dry_run else "gone"
@@ -122,7 +123,7 @@ def promote(
                 (promotion,) = promote_columns(forge, (column,))
         except ForgeError as fault:
             if forge.targets_by_column and column in forge.catalog.dimensions.keys():
-                err.print(Text(str(fault), style="red"), soft_wrap=True)
+                err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
                 raise typer.Exit(1) from None
             raise
     show_lines(promotion_lines(promotion))

@@ -15,6 +15,7 @@ from rich.text import Text
 from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.fault_pages import with_page
 from wvforge_dagster.dagster_commands import dev, env
 from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.help_examples import examples
@@ -242,11 +243,11 @@ def main() -> None:
     try:
         app()
     except ForgeError as fault:
-        err.print(Text(f"wvforge: {fault}"), soft_wrap=True)
+        err.print(Text(f"wvforge: {with_page(str(fault))}"), soft_wrap=True)
         sys.exit(2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        err.print(Text(f"wvforge: {place}{error.strerror or error}"), soft_wrap=True)
+        err.print(Text(f"wvforge: {with_page(f'{place}{error.strerror or error}')}"), soft_wrap=True)
         sys.exit(2)
 
 

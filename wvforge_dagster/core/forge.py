@@ -174,8 +174,9 @@ class Forge(_Settings):
     )
     staging: dict[str, Any] | None = Field(
         default=None,
-        description="The staging channel that [several machines share](publishing.md#one-staging-channel-for-several-machines), "
-        "`{s3: BUCKET/PREFIX}` or `{file: PATH}`, with the keys that say where it is; none: `output/staging`, this machine's own.",
+        description="The staging channel that "
+        "[several machines share](publishing.md#one-staging-channel-for-several-machines): `{s3: BUCKET/PREFIX}` or "
+        "`{file: PATH}`, with the keys that say where it is; none: `output/staging`, this machine's own.",
     )
     platforms: tuple[PlatformName, ...] = Field(
         default=("linux-64",),
