@@ -44,7 +44,8 @@ reference: .venv/tests-ready
 
 ## The documentation as a site, in output/site; a link to nothing is an error.
 docs: .venv/tests-ready
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "output/site/index.html; its search needs a web server: $(BIN)/python -m http.server -d output/site"
 
 setup: .venv/ready
 
