@@ -57,7 +57,9 @@ def bucket(folder: Path) -> Iterator[tuple[Path, Variables]]:
     """A package, and a server with the bucket `my-bucket`."""
     import boto3
 
-    SmallForge(folder).package("low")
+    forge = SmallForge(folder)
+    forge.write("variants.yaml", 'python: ["3.12"]\n')
+    forge.package("low")
     with MotoServer() as server:
         keys = {"aws_access_key_id": "my-key", "aws_secret_access_key": "my-secret"}
         boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **keys).create_bucket(Bucket="my-bucket")

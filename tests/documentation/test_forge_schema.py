@@ -17,7 +17,7 @@ from documentation.markdown import blocks, pages
 from wvforge_dagster.channels.targets import parse_target
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import Forge, load_forge
-from wvforge_dagster.core.yaml_loader import LOADER
+from wvforge_dagster.core.yaml_files import LOADER
 
 PROJECT = Path(__file__).parents[2]
 SCHEMA = json.loads((PROJECT / "docs" / "forge.schema.json").read_text(encoding="utf-8"))
@@ -58,7 +58,8 @@ def shown_in_docs() -> Iterator[dict[str, Any]]:
 def is_taken(folder: Path, text: str) -> bool:
     (folder / "forge.yaml").write_text(text, encoding="utf-8")
     try:
-        for target in load_forge(folder).publish:
+        forge = load_forge(folder)
+        for target in (*forge.publish, *([forge.staging] if forge.staging else [])):
             parse_target(target, "forge.yaml")
     except ForgeError:
         return False
