@@ -6,7 +6,7 @@ PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo dev test fast lint benchmarks setup clean
+.PHONY: demo dev test fast lint benchmarks reference docs setup clean
 
 ## Build, test and publish the embedded forge through Dagster, from nothing.
 demo: .venv/ready
@@ -38,6 +38,15 @@ benchmarks: .venv/tests-ready
 	$(BIN)/python benchmarks/many_builds.py
 	$(BIN)/python benchmarks/tables.py
 
+## What of docs/ follows from the code: the command's page, the tables and the schema of forge.yaml.
+reference: .venv/tests-ready
+	$(BIN)/python -m tests.documentation.reference
+
+## The documentation as a site, in output/site; a link to nothing is an error.
+docs: .venv/tests-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "output/site/index.html; its search needs a web server: $(BIN)/python -m http.server -d output/site"
+
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -51,7 +60,7 @@ setup: .venv/ready
 	@touch $@
 
 .venv/tests-ready: .venv/ready
-	@$(PIP) -e ".[embedded,dg,s3,test]"
+	@$(PIP) -e ".[embedded,dg,s3,docs,test]"
 	@tests/install_system_packages
 	@touch $@
 

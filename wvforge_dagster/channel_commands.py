@@ -8,6 +8,8 @@ import typer
 from rich.text import Text
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.fault_pages import with_page
+from wvforge_dagster.help_examples import examples
 from wvforge_dagster.settings import read_settings
 from wvforge_dagster.showing import err, interruptible, out, show_lines, show_warnings
 
@@ -23,7 +25,7 @@ Target = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; touch nothing.")]
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel verify"))
 def verify(
     context: typer.Context,
     target: Target = None,
@@ -48,7 +50,7 @@ def verify(
                     show_lines(f"set aside: {name}" for name in channel.reindex())
                     report = verify_channel(forge, channel, quick=quick)
         except ForgeError as fault:
-            err.print(Text(str(fault), style="red"), soft_wrap=True)
+            err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
             wrong += 1
             continue
         show_lines(report.findings)
@@ -62,7 +64,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel prune"))
 def prune(
     context: typer.Context,
     keep: Annotated[int, typer.Option("--keep", min=1, help="How many builds of each package variant stay.")],
@@ -86,7 +88,7 @@ def prune(
                 if not dry_run:
                     prune_channel(forge, channel, pruning)
         except ForgeError as fault:
-            err.print(Text(str(fault), style="red"), soft_wrap=True)
+            err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
             failed = True
             continue
         verb = "would go" if dry_run else "gone"
@@ -100,7 +102,7 @@ def prune(
         raise typer.Exit(1)
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel promote"))
 def promote(
     context: typer.Context,
     column: Annotated[
@@ -121,7 +123,7 @@ def promote(
                 (promotion,) = promote_columns(forge, (column,))
         except ForgeError as fault:
             if forge.targets_by_column and column in forge.catalog.dimensions.keys():
-                err.print(Text(str(fault), style="red"), soft_wrap=True)
+                err.print(Text(with_page(str(fault)), style="red"), soft_wrap=True)
                 raise typer.Exit(1) from None
             raise
     show_lines(promotion_lines(promotion))
@@ -130,7 +132,7 @@ def promote(
     out.print("nothing was done" if dry_run else "promoted")
 
 
-@channel_app.command()
+@channel_app.command(epilog=examples("channel replace"))
 def replace(
     context: typer.Context,
     target: Annotated[str, typer.Argument(help="A target's label, such as file:output/channel.")],

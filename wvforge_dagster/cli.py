@@ -15,11 +15,14 @@ from rich.text import Text
 from wvforge_dagster import __version__
 from wvforge_dagster.channel_commands import channel_app
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.fault_pages import with_page
 from wvforge_dagster.dagster_commands import dev, env
 from wvforge_dagster.gpu_command import gpu_test
+from wvforge_dagster.help_examples import examples
 from wvforge_dagster.new_command import new
 from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.report_command import report
+from wvforge_dagster.schema_command import schema
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
@@ -31,9 +34,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    epilog=examples(""),
 )
 app.add_typer(channel_app, name="channel")
-app.command()(report)
+app.command(epilog=examples("report"))(report)
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,7 +60,7 @@ def root(
     context.obj = forge
 
 
-@app.command()
+@app.command(epilog=examples("build"))
 def build(
     context: typer.Context,
     packages: Annotated[
@@ -109,7 +113,7 @@ def build(
     show_outcome(forge, outcome, started, lacking)
 
 
-@app.command()
+@app.command(epilog=examples("status"))
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, in a stable format.")] = False,
@@ -143,7 +147,7 @@ def status(
             err.print(f"no recipe matches {', '.join(forge.forge.recipes)} (recipes in forge.yaml)", markup=False)
 
 
-@app.command()
+@app.command(epilog=examples("explain"))
 def explain(
     context: typer.Context,
     package: Annotated[str, typer.Argument(help="A package.")],
@@ -156,7 +160,7 @@ def explain(
     show_lines(explain_lines(open_forge(read_settings(context.obj)), package, partition))
 
 
-@app.command("rebuild-check")
+@app.command("rebuild-check", epilog=examples("rebuild-check"))
 def rebuild_check(
     context: typer.Context,
     package: Annotated[str, typer.Argument(help="A package.")],
@@ -189,10 +193,10 @@ def rebuild_check(
         raise typer.Exit(1)
 
 
-app.command("gpu-test")(gpu_test)
+app.command("gpu-test", epilog=examples("gpu-test"))(gpu_test)
 
 
-@app.command()
+@app.command(epilog=examples("graph"))
 def graph(context: typer.Context) -> None:
     """Show the packages by level, and what each needs."""
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
@@ -201,7 +205,7 @@ def graph(context: typer.Context) -> None:
     show_lines(graph_lines(open_forge(read_settings(context.obj)).catalog, platform_of_machine()))
 
 
-@app.command()
+@app.command(epilog=examples("nightly"))
 def nightly(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and why; build nothing.")] = False,
@@ -226,10 +230,11 @@ def nightly(
     show_outcome(forge, outcome, started, lacking)
 
 
-app.command()(upstream)
-app.command()(new)
-app.command()(dev)
-app.command()(env)
+app.command(epilog=examples("upstream"))(upstream)
+app.command(epilog=examples("new"))(new)
+app.command(epilog=examples("schema"))(schema)
+app.command(epilog=examples("dev"))(dev)
+app.command(epilog=examples("env"))(env)
 
 
 def main() -> None:
@@ -238,11 +243,11 @@ def main() -> None:
     try:
         app()
     except ForgeError as fault:
-        err.print(Text(f"wvforge: {fault}"), soft_wrap=True)
+        err.print(Text(f"wvforge: {with_page(str(fault))}"), soft_wrap=True)
         sys.exit(2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        err.print(Text(f"wvforge: {place}{error.strerror or error}"), soft_wrap=True)
+        err.print(Text(f"wvforge: {with_page(f'{place}{error.strerror or error}')}"), soft_wrap=True)
         sys.exit(2)
 
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from wvforge_dagster.core.classes import LIGHT
 from wvforge_dagster.core.failure import beginning
+from wvforge_dagster.core.fault_pages import with_page
 from wvforge_dagster.core.state import STUCK, State, Status
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def show_outcome(forge: ForgeOnDisk, outcome: Outcome, started: float, lacking: 
         reason = status.reason if status.state in STUCK else outcome.failed.get(status.id, status.reason)
         failure = failures.get(status.id) if status.state is not State.BLOCKED else None
         kind = f" ({failure.failure_class})" if failure else ""
-        err.print(Text(f"{status.state}{kind}: {status.id}: {reason}", style="red"), soft_wrap=True)
+        shown = with_page(reason, failure.failure_class if failure else None, status.state)
+        err.print(Text(f"{status.state}{kind}: {status.id}: {shown}", style="red"), soft_wrap=True)
         lines = failure.details.splitlines()[-SHOWN_LINES:] if failure else []
         for line in (line for line in lines if line.strip() not in reason):
             err.print(f"  | {line}", markup=False, soft_wrap=True, style="dim")

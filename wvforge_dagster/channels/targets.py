@@ -75,21 +75,29 @@ ChannelAddress = Annotated[str, AfterValidator(_is_channel_address)]
 _HYPHENS = ConfigDict(populate_by_name=True, alias_generator=lambda name: name.replace("_", "-"))
 OwnedName = Annotated[str, AfterValidator(_is_owned_name)]
 Bucket = Annotated[str, AfterValidator(_is_bucket)]
+Page = Annotated[
+    bool, Field(description="Whether it gets a [landing page](report.md#the-landing-page-of-a-channel), `index.html`.")
+]
+Address = Annotated[
+    ChannelAddress | None,
+    Field(description="Where people read it, for the lines that install its packages; none: they read `CHANNEL`."),
+]
 
 
 class PublishTarget(BaseModel):
-    """Where packages go, and which.
-
-    Attributes:
-        only: patterns of package names (``cumm``, ``sp*``); none given: all packages.
-        publish: each package by itself, or those of a column together, once all of it passed (``wvforge channel promote``).
-    """
+    """Where packages go, and which."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     kind: ClassVar[str]
 
-    only: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    publish: Literal["at-once", "by-column"] = "at-once"
+    only: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="Names or patterns of the packages that go there (`cumm`, `sp*`); `[]`: all."
+    )
+    publish: Literal["at-once", "by-column"] = Field(
+        default="at-once",
+        description="Each package by itself, or those of a [column](publishing.md#whole-columns) together, once all of it "
+        "passed.",
+    )
 
     @property
     def label(self) -> str:
@@ -102,72 +110,65 @@ class PublishTarget(BaseModel):
 
 
 class FileTarget(PublishTarget):
-    """A channel in a folder; a relative path is relative to the forge.
-
-    Attributes:
-        page: whether it gets a landing page, ``index.html``.
-        address: where people read it, for the lines that install its packages.
-    """
+    """A channel in a folder."""
 
     kind = "file"
-    file: Annotated[str, Field(min_length=1)]
-    page: bool = True
-    address: ChannelAddress | None = None
+    file: str = Field(min_length=1, description="Its path; a relative one is relative to the forge.")
+    page: Page = True
+    address: Address = None
 
 
 class PrefixTarget(PublishTarget):
-    """A channel of prefix.dev, or of another server (`url`) that speaks its protocol.
-
-    Attributes:
-        attestation: whether packages are uploaded as a trusted publisher, with an attestation that sigstore signs.
-    """
+    """A channel of prefix.dev, or of another server that speaks its protocol."""
 
     kind = "prefix"
-    prefix: ChannelName
-    url: ServerAddress = "https://prefix.dev"
-    attestation: bool = False
+    prefix: ChannelName = Field(description="The channel's name.")
+    url: ServerAddress = Field(default="https://prefix.dev", description="The server.")
+    attestation: bool = Field(
+        default=False,
+        description="Whether packages are uploaded as a trusted publisher, with an "
+        "[attestation](provenance.md#attestations-on-prefixdev) that sigstore signs.",
+    )
 
 
 class S3Target(PublishTarget):
-    """A channel in a bucket, of Amazon's S3 or of another server (`endpoint_url`) that speaks its protocol.
-
-    Attributes:
-        force_path_style: whether the bucket is named in the path of an address, not in its host.
-        page: whether it gets a landing page, the object ``index.html``.
-        address: where people read it, for the lines that install its packages.
-    """
+    """A channel in a bucket, of Amazon's S3 or of another server that speaks its protocol."""
 
     kind = "s3"
     model_config = _HYPHENS
-    s3: Bucket
-    endpoint_url: ServerAddress | None = None
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
-    force_path_style: bool = False
-    page: bool = True
-    address: ChannelAddress | None = None
+    s3: Bucket = Field(description="`BUCKET` or `BUCKET/PREFIX`, without `s3://`.")
+    endpoint_url: ServerAddress | None = Field(default=None, description="The server; none: Amazon's.")
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = Field(
+        default=None, description="None: that of the standard AWS configuration, else `us-east-1`."
+    )
+    force_path_style: bool = Field(
+        default=False, description="Whether the bucket is named in the path of an address, not in its host."
+    )
+    page: Page = True
+    address: Address = None
 
 
 class QuetzTarget(PublishTarget):
     """A channel of a quetz server."""
 
     kind = "quetz"
-    quetz: ChannelName
-    url: ServerAddress
+    quetz: ChannelName = Field(description="The channel's name.")
+    url: ServerAddress = Field(description="The server.")
 
 
 class AnacondaTarget(PublishTarget):
-    """Packages of an owner on anaconda.org.
-
-    Attributes:
-        channel: the label that packages get there; solvers read what has it.
-    """
+    """Packages of an owner on anaconda.org."""
 
     kind = "anaconda"
     model_config = _HYPHENS
-    anaconda: ChannelName
-    channel: ChannelName = "main"
-    url: ServerAddress = "https://api.anaconda.org"
-    read_url: ServerAddress = "https://conda.anaconda.org"
+    anaconda: ChannelName = Field(description="The owner.")
+    channel: ChannelName = Field(
+        default="main", description="The label that packages get there; solvers read what has it."
+    )
+    url: ServerAddress = Field(default="https://api.anaconda.org", description="The server that packages are sent to.")
+    read_url: ServerAddress = Field(
+        default="https://conda.anaconda.org", description="The server that they are read from."
+    )
 
     @property
     def label(self) -> str:
@@ -178,18 +179,22 @@ class ArtifactoryTarget(PublishTarget):
     """A conda repository of an Artifactory server."""
 
     kind = "artifactory"
-    artifactory: ChannelName
-    url: ServerAddress
+    artifactory: ChannelName = Field(description="The repository.")
+    url: ServerAddress = Field(description="The server, such as `https://example.jfrog.io/artifactory`.")
 
 
 class CloudsmithTarget(PublishTarget):
-    """A repository (``owner/repository``) of Cloudsmith."""
+    """A repository of Cloudsmith."""
 
     kind = "cloudsmith"
     model_config = _HYPHENS
-    cloudsmith: OwnedName
-    url: ServerAddress = "https://api.cloudsmith.io/v1"
-    read_url: ServerAddress = "https://conda.cloudsmith.io"
+    cloudsmith: OwnedName = Field(description="`OWNER/REPOSITORY`.")
+    url: ServerAddress = Field(
+        default="https://api.cloudsmith.io/v1", description="The server that packages are sent to."
+    )
+    read_url: ServerAddress = Field(
+        default="https://conda.cloudsmith.io", description="The server that they are read from."
+    )
 
 
 _KINDS: tuple[type[PublishTarget], ...] = (

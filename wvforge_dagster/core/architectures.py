@@ -17,6 +17,8 @@ ARCHITECTURE_KEYS = (ARCH_LIST, CMAKE_ARCHITECTURES)
 (``80-real;90``)."""
 
 _SPELLING = re.compile(r"(\d+)\.(\d)([af]?)(\+PTX|-virtual)?")
+SPELLING = f"^{_SPELLING.pattern}$"
+"""What an architecture is written like, as a pattern for a JSON schema."""
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 _FIRST_RELEASE = {

@@ -24,9 +24,12 @@ CLASS_KEY = "class"
 """Where a recipe names its class: ``extra: {wvforge: {class: heavy}}``."""
 
 
+_NAME = "[a-z][a-z0-9_-]*"
+
+
 def _pool_name(value: str) -> str:
     """Names of classes are names of pools, and `upload` is one already."""
-    if not re.fullmatch("[a-z][a-z0-9_-]*", value) or value == "upload":
+    if not re.fullmatch(_NAME, value) or value == "upload":
         raise ValueError(f"{value!r} cannot be the name of a class: take small letters, and not upload")
     return value
 
@@ -34,23 +37,31 @@ def _pool_name(value: str) -> str:
 class ClassSettings(SomeLimits):
     """One class of packages; its limits stand above those of all packages."""
 
-    packages: tuple[str, ...] = Field(default=(), description="Names or patterns of packages that are of this class.")
+    packages: tuple[str, ...] = Field(default=(), description="Names or patterns of its packages.")
     from_minutes: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Packages are of this class of which a build took as long; none: time does not tell.",
+        description="It also has the packages of which one of the last five builds of a variant took as long; none: time does "
+        "not tell.",
     )
     from_memory_gib: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Packages are of this class of which a build held as much memory, in GiB; none: memory does not tell.",
+        description="It also has the packages of which one of the last five builds of a variant held as much memory, in GiB; "
+        "none: memory does not tell.",
     )
     at_once: int | None = Field(
-        default=None, ge=1, description="Builds of this class that run at once, at most; none: no bound of its own."
+        default=None,
+        ge=1,
+        description="Builds of it that run at once, at most; 1 for `heavy` and `gpu`; none: no bound of its own.",
     )
-    gpus: int = Field(default=0, ge=0, description="GPUs that a place for such a build is asked to have.")
+    gpus: int = Field(
+        default=0,
+        ge=0,
+        description="GPUs that a place for such a build is asked to have; 1 for `gpu`. On one machine nothing follows from it.",
+    )
 
     @property
     def is_measured(self) -> bool:
@@ -80,7 +91,12 @@ def _over_defaults(value: Any) -> Any:
 Classes = Annotated[
     dict[Annotated[str, AfterValidator(_pool_name)], ClassSettings],
     BeforeValidator(_over_defaults),
-    Field(default={}, validate_default=True, description="Classes of packages: their pools, limits and members."),
+    Field(
+        default={},
+        validate_default=True,
+        json_schema_extra={"propertyNames": {"pattern": f"^(?!upload$){_NAME}$"}},
+        description="[Classes](#classes) of packages: which ones take turns, and what each may use.",
+    ),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -19,7 +19,11 @@ def _cores_of_yaml(value: Any) -> Any:
 
 Hours = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Gib = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Cores = Annotated[int, BeforeValidator(_cores_of_yaml), Field(ge=1)]
+Cores = Annotated[
+    int,
+    Field(ge=1),
+    BeforeValidator(_cores_of_yaml, json_schema_input_type=Literal["all"] | Annotated[int, Field(ge=1)]),
+]
 
 
 class SomeLimits(BaseModel):
@@ -27,18 +31,21 @@ class SomeLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    hours: Hours | None = Field(default=None, description="Longest time of a build, in hours.")
+    hours: Hours | None = Field(default=None, description="Longest time that one build may take, in hours.")
     memory_gib: Gib | None = Field(
-        default=None, description="Most resident memory of one build with all its processes, in GiB; none: no limit."
+        default=None,
+        description="Most memory that one build with all its processes may hold, in GiB; none: no limit.",
     )
     test_hours: Hours | None = Field(default=None, description="Longest time of one package's tests, in hours.")
     cores: Cores | None = Field(
         default=None,
-        description="What a build takes of the machine's cores, and its scripts are told in CPU_COUNT; none: its share "
-        "beside the builds that run with it.",
+        description="[Cores](#cores) that a build takes of the machine, or `all`, and that its scripts are told of in "
+        "`CPU_COUNT`; none: its share beside the builds that run with it.",
     )
     disk_gib: Gib | None = Field(
-        default=None, description="Most that the folder of one build takes on the disk, in GiB; none: no limit."
+        default=None,
+        description="Most that the folder of one build may take on the disk, in GiB; it is measured every few seconds; none: "
+        "no limit.",
     )
 
     def given(self) -> dict[str, Any]:
@@ -48,12 +55,14 @@ class SomeLimits(BaseModel):
 
 
 class Limits(SomeLimits):
-    """The limits of all packages, and of some. Those of classes are in `core.classes`."""
+    """The limits of all packages, and of some."""
 
-    hours: Hours = Field(default=12.0, description="Longest time that one package variant may build, in hours.")
+    hours: Hours = Field(default=12.0, description="Longest time that one build may take, in hours.")
     test_hours: Hours = Field(default=1.0, description="Longest time of one package's tests, in hours.")
     packages: dict[str, SomeLimits] = Field(
-        default={}, description="Of packages by name or pattern; those of later ones win."
+        default={},
+        description='The same keys for packages by name or pattern, such as `{"pytorch*": {hours: 24}}`; the last that fits '
+        "wins.",
     )
 
     def of(self, package: str, of_class: SomeLimits) -> Limits:

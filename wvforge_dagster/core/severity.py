@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from wvforge_dagster.core.platforms import fits
 
@@ -31,7 +31,12 @@ def off_of_yaml(value: Any) -> Any:
     return "off" if value is False else value
 
 
-Setting = Annotated[Literal["error", "warning", "off"], BeforeValidator(off_of_yaml)]
+def off_in_schema(*others: str) -> WithJsonSchema:
+    """What a JSON schema says of a value that is ``off``, which some readers of YAML take for false, or one of `others`."""
+    return WithJsonSchema({"enum": [*others, "off", False]})
+
+
+Setting = Annotated[Literal["error", "warning", "off"], BeforeValidator(off_of_yaml), off_in_schema("error", "warning")]
 
 
 class _Keys(BaseModel):
@@ -64,7 +69,9 @@ class Checks(SomeChecks):
     """Severities of the package checks: for all packages, and for some."""
 
     packages: dict[str, SomeChecks] = Field(
-        default={}, description="Of packages by name or pattern; those of later ones win."
+        default={},
+        description='The same keys for packages by name or pattern, such as `{"pytorch*": {size: off}}`; the last that fits '
+        "wins.",
     )
 
     def of(self, package: str) -> dict[str, str]:

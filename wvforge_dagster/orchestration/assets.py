@@ -15,6 +15,7 @@ from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.failure import Failure, FailureClass
+from wvforge_dagster.core.fault_pages import FOLDER, page_of
 from wvforge_dagster.core.state import state_of_failure
 from wvforge_dagster.orchestration.asset_definitions import define_asset, shared
 from wvforge_dagster.orchestration.asset_specs import op_name, package_spec, upload_spec
@@ -205,7 +206,9 @@ def _data_version(values: list[str]) -> dg.DataVersion | None:
 
 
 def _failure_metadata(forge: ForgeOnDisk, failure: Failure) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"class": failure.failure_class.value, "state": state_of_failure(failure).value}
+    state = state_of_failure(failure)
+    explained = f"{FOLDER}{page_of(failure.reason, failure.failure_class, state)}"
+    metadata: dict[str, Any] = {"class": failure.failure_class.value, "state": state.value, "explained in": explained}
     if failure.details:
         metadata["last lines"] = dg.MetadataValue.md(f"```\n{failure.details}\n```")
     if failure.log:
