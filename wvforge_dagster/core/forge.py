@@ -205,6 +205,12 @@ class Forge(_Settings):
         description="Seconds between two looks of the sensor of changed recipes, which is then on when Dagster's daemon first "
         "starts; none: every 30 seconds, once it is switched on.",
     )
+    updates: int | None = Field(
+        default=None,
+        ge=1,
+        description="Hours between two looks of the sensor of new releases, which is then on when Dagster's daemon first "
+        "starts; none: 24, once it is switched on.",
+    )
 
 
 def load_forge(root: Path) -> Forge:
