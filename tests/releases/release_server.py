@@ -23,6 +23,7 @@ class ReleaseServer:
         html: whether that index speaks HTML only (PEP 503).
         hangs: paths that are not answered.
         floods: paths whose answers do not end.
+        drips: paths whose answers come byte by byte.
     """
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -31,6 +32,7 @@ class ReleaseServer:
         self.html = False
         self.hangs: set[str] = set()
         self.floods: set[str] = set()
+        self.drips: set[str] = set()
         self.asked: list[str] = []
         self.closing = Event()
 
@@ -50,6 +52,10 @@ class _Handler(SimpleHTTPRequestHandler):
             with_end = time.monotonic() + 60
             while time.monotonic() < with_end:
                 self.wfile.write(b"<a href='x'>" * 100_000)
+        elif self.path in served.drips:
+            self._answer("text/html", None)
+            while not served.closing.wait(0.2):
+                self.wfile.write(b" ")
         elif self.path.startswith("/simple/") and project in served.files:
             files = served.files[project]
             if SIMPLE in self.headers.get("Accept", "") and not served.html:

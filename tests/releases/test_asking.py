@@ -73,6 +73,7 @@ def test_what_does_not_answer_costs_only_itself(server: ReleaseServer, tmp_path:
     (server.folder / "thing-1.0.zip").touch()
     server.hangs = {"/silent/"}
     server.floods = {"/flood/"}
+    server.drips = {"/drip/"}
     (server.folder / "bad").mkdir()
     (server.folder / "bad" / "index.html").write_bytes(b"\xff\x00<a <a href=////[>" * 100)
     server.files["odd"] = [{"name": "no filename"}]
@@ -82,6 +83,7 @@ def test_what_does_not_answer_costs_only_itself(server: ReleaseServer, tmp_path:
         places = {
             "silent": Place("folder", f"{server.url}/silent/"),
             "flood": Place("folder", f"{server.url}/flood/"),
+            "drip": Place("folder", f"{server.url}/drip/"),
             "bad": Place("folder", f"{server.url}/bad/"),
             "odd": Place("index", f"{server.url}/simple/odd/", file="odd-1.0.tar.gz"),
             "gone": Place("folder", f"{server.url}/gone/"),
@@ -96,6 +98,7 @@ def test_what_does_not_answer_costs_only_itself(server: ReleaseServer, tmp_path:
     assert words["silent"] == start.format("silent/") + "no answer in time; try again later"
     assert words["flood"] == start.format("flood/") + "its answer has more than 32 MiB; try again later"
     assert found[places["bad"]] == ()
+    assert words["drip"] == start.format("drip/") + "no whole answer in time; try again later"
     assert words["odd"] == start.format("simple/odd/") + "its answer cannot be understood; try again later"
     assert words["gone"].startswith(start.format("gone/") + "404 ")
     assert words["closed"].startswith("http://127.0.0.1:9/: cannot be asked for releases: ")

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from html.parser import HTMLParser
@@ -17,11 +18,14 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from wvforge_dagster.build.events import begin
 from wvforge_dagster.settings import certificates_to_trust
 
 SIDE_BY_SIDE = 16
+LONGEST = 2
+"""How long an answer may take: so many times the longest silence."""
 MOST_BYTES = 32 << 20
 """Of one answer, unpacked: PyPI's page of a project with thousands of files has some megabytes."""
 MOST_NAMES = 50_000
@@ -69,13 +73,13 @@ class _Asker:
             answer = _get(place["address"], _ACCEPT if place["kind"] == "index" else "text/html", self._silence_s)
             found = _files(*answer) if place["kind"] == "index" else _links(*answer)
             return [(name, "") for name in found][:MOST_NAMES]
-        except (requests.Timeout, subprocess.TimeoutExpired):
+        except (requests.Timeout, ReadTimeoutError, subprocess.TimeoutExpired):
             if host:
                 self._silent.add(host)
             raise Refused("no answer in time") from None
         except requests.TooManyRedirects:
             raise Refused("it sends the reader in circles") from None
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise Refused(_reason(error)) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise Refused("its answer cannot be understood") from None
@@ -84,12 +88,16 @@ class _Asker:
 def _get(url: str, accept: str, silence_s: float) -> tuple[str, str, str]:
     """The address that answered at last, the kind of its answer, and its text."""
     headers = {"Accept": accept, "User-Agent": "wvforge"}
+    deadline = time.monotonic() + LONGEST * silence_s
     with requests.get(url, headers=headers, stream=True, timeout=silence_s, verify=certificates_to_trust()) as answer:
         if not answer.ok:
             raise Refused(f"{answer.status_code} {answer.reason}")
         content = bytearray()
-        for block in answer.iter_content(1 << 16):
+        # By its size alone, a block would be waited for from a server that drips.
+        while block := answer.raw.read1(1 << 16, decode_content=True):
             content += block
+            if time.monotonic() > deadline:
+                raise Refused("no whole answer in time")
             if len(content) > MOST_BYTES:
                 raise Refused(f"its answer has more than {MOST_BYTES >> 20} MiB")
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -148,7 +156,7 @@ def _tags(address: str, silence_s: float) -> Iterator[tuple[str, str]]:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=errors,
-                timeout=2 * silence_s,
+                timeout=LONGEST * silence_s,
                 env=environment,
                 check=False,
             )
