@@ -221,7 +221,7 @@ def _shared_staging(root: Path, forge: Forge, credentials: Credentials) -> S3Cha
     channel = open_channel(target, root, credentials, platforms=forge.platforms)
     if not isinstance(channel, S3Channel | FolderChannel):
         raise ForgeError(f"{target.label} cannot be shared", where=place, remedy="take {s3: ...} or {file: FOLDER}")
-    if {"only", "publish", "page", "address"} & forge.staging.keys():
+    if {"only", "publish", "licenses", "page", "address"} & forge.staging.keys():
         raise ForgeError("takes the place of the channel only", where=place, remedy="remove the other keys")
     return channel
 
