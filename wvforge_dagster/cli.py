@@ -25,6 +25,7 @@ from wvforge_dagster.report_command import report
 from wvforge_dagster.schema_command import schema
 from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
+from wvforge_dagster.updates_command import updates
 from wvforge_dagster.upstream_command import assemble_upstream, upstream
 
 app = typer.Typer(
@@ -127,6 +128,7 @@ def status(
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.refreshing import refresh_everything
     from wvforge_dagster.orchestration.show import counts, gpu_counts, markdown, rows
+    from wvforge_dagster.orchestration.updates import new_releases
 
     forge = open_forge(read_settings(context.obj))
     if ask:
@@ -135,10 +137,9 @@ def status(
     statuses = derive_statuses(forge)
     show_warnings(forge.warnings)
     show_warnings(f"{label} counts as empty: {fault}" for label, fault in unreadable_targets(forge).items())
-    if as_json:
-        sys.stdout.write(json.dumps(rows(statuses.values(), forge.class_of, forge.forge.platform), indent=2) + "\n")
-    elif as_markdown:
-        sys.stdout.write(markdown(rows(statuses.values(), forge.class_of, forge.forge.platform)) + "\n")
+    if as_json or as_markdown:
+        found = rows(statuses.values(), forge.class_of, forge.forge.platform, new_releases(forge))
+        sys.stdout.write((json.dumps(found, indent=2) if as_json else markdown(found)) + "\n")
     else:
         print_table(forge, statuses.values())
         out.print(f"{counts(statuses)} in {forge.root}", soft_wrap=True)
@@ -233,6 +234,7 @@ def nightly(
 app.command(epilog=examples("upstream"))(upstream)
 app.command(epilog=examples("new"))(new)
 app.command(epilog=examples("schema"))(schema)
+app.command(epilog=examples("updates"))(updates)
 app.command(epilog=examples("dev"))(dev)
 app.command(epilog=examples("env"))(env)
 

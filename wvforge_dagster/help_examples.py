@@ -46,6 +46,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("wvforge new pytorch-tools pytorch-tools==1.2 --from-pypi", "of this version of it"),
         ("wvforge new zstd https://example.org/zstd-1.5.tar.gz --from-url", "for an archive of sources"),
     ),
+    "updates": (
+        ("wvforge updates", "ask for new releases of all packages"),
+        ("wvforge updates --apply numcu", "move one recipe to the newest, as an uncommitted change"),
+    ),
     "schema": (("wvforge schema > forge.schema.json", "beside forge.yaml, for an editor"),),
     "dev": (
         ("wvforge dev", "on http://127.0.0.1:3000"),

@@ -126,19 +126,23 @@ COLUMNS = ("package", "partition", "state", "reason", "file")
 
 
 def print_table(forge: ForgeOnDisk, statuses: Iterable[Status], told_below: Set[VariantId] = frozenset()) -> None:
-    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``. In a
-    terminal with colours, and folded to its width.
+    """One row for each package variant; with its class and why it is of that one, if one is of another than ``light``, and with
+    the new release of its source, if there is one. In a terminal with colours, and folded to its width.
 
     Args:
         told_below: those whose reasons are told in full below the table: in it they are shortened.
     """
+    from wvforge_dagster.orchestration.updates import new_releases
+
     found = list(statuses)
+    known = new_releases(forge)
+    releases = {status.id.package: known.get(status.id.package, "") for status in found}
     classes = {status.id.package: forge.class_of(status.id.package) for status in found}
     with_class = any(one.name != LIGHT for one in classes.values())
-    columns = (*COLUMNS, "class") if with_class else COLUMNS
-    rows = [
-        (*_cells(status, told_below), *([str(classes[status.id.package])] if with_class else [])) for status in found
-    ]
+    more = [("class", {name: str(one) for name, one in classes.items()})] if with_class else []
+    more += [("new release", releases)] if any(releases.values()) else []
+    columns = (*COLUMNS, *(title for title, _ in more))
+    rows = [(*_cells(status, told_below), *(cells[status.id.package] for _, cells in more)) for status in found]
     if not out.is_terminal:
         # Rich takes a millisecond for each row.
         _write_plain([columns, *rows])

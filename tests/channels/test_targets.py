@@ -62,15 +62,15 @@ def test_a_target_is_told_by_its_kind(mapping: dict[str, Any], target: PublishTa
         ({"file": "x", "prefix": "y"}, "one target is of one kind, not file and prefix; write several"),
         (
             {"file": "x", "url": "https://x"},
-            ".url: unknown key; keys of a target of the kind file: only, publish, file, page, address",
+            ".url: unknown key; keys of a target of the kind file: only, publish, licenses, file, page, address",
         ),
         (
             {"prefix": "x", "key": "secret"},
-            ".key: unknown key; keys of a target of the kind prefix: only, publish, prefix, url, attestation",
+            ".key: unknown key; keys of a target of the kind prefix: only, publish, licenses, prefix, url, attestation",
         ),
         (
             {"s3": "x", "endpoint_url": "https://x"},
-            ".endpoint_url: unknown key; keys of a target of the kind s3: only, publish, s3, endpoint-url, region, "
+            ".endpoint_url: unknown key; keys of a target of the kind s3: only, publish, licenses, s3, endpoint-url, region, "
             "force-path-style, page, address",
         ),
         (

@@ -33,6 +33,7 @@ KEYS = [
     "gpu",
     "class",
     "class_reason",
+    "new_release",
 ]
 
 
@@ -83,6 +84,7 @@ def test_status_as_json_is_a_list_of_objects_in_the_documented_format(small_forg
         "gpu": None,
         "class": "light",
         "class_reason": None,
+        "new_release": None,
     }
     assert by_id["c", None]["state"] == "failed"
     assert "pkgs/c/recipe/recipe.yaml" in by_id["c", None]["reason"]

@@ -270,6 +270,10 @@ def test_a_staging_channel_that_cannot_be_reached_is_one_line(machine: Machine, 
         ({"prefix": "forge"}, "staging: prefix:forge cannot be shared; take {s3: ...} or {file: FOLDER}"),
         ({"nothing": "forge"}, "staging: no kind of channel: nothing"),
         ({"file": "x", "only": ["a"]}, "staging: takes the place of the channel only; remove the other keys"),
+        (
+            {"file": "x", "licenses": {"allow": ["MIT"]}},
+            "staging: takes the place of the channel only; remove the other keys",
+        ),
     ],
 )
 def test_what_cannot_be_shared_is_refused_with_the_key(

@@ -37,6 +37,7 @@ def test_a_row_has_the_documented_keys_and_null_where_there_is_nothing() -> None
         "gpu": None,
         "class": "light",
         "class_reason": None,
+        "new_release": None,
     }
     staged, missing = by_state["staged"], by_state["missing"]
     assert (staged["partition"], staged["channel"]) == ("3.12", "staging")

@@ -154,3 +154,10 @@ def test_a_report_of_an_empty_forge_has_all_its_pages() -> None:
 def test_several_files_of_one_variant_are_all_shown() -> None:
     site = dict(site_files(report(package("m", variant("m", files=(file("lib"), file("tool"))))), logs=None))
     assert "lib-1.0-h_0.conda" in site["package/m.html"] and "tool-1.0-h_0.conda" in site["package/m.html"]
+
+
+def test_a_new_release_stands_beside_the_package() -> None:
+    pages = dict(site_files(report(package("a", new_release="1.4"), package("b")), logs=None))
+    assert "<small>1.0</small> <small>new release 1.4</small>" in pages["index.html"]
+    assert "<li>new release 1.4</li>" in pages["package/a.html"]
+    assert "new release" not in pages["package/b.html"]

@@ -13,7 +13,7 @@ from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.inputs import git_source_key
 
 SECONDS = 60.0
-_NO_ADDRESS = re.compile(r"-|[A-Za-z0-9][A-Za-z0-9+.-]*::")
+NO_ADDRESS = re.compile(r"-|[A-Za-z0-9][A-Za-z0-9+.-]*::")
 """What begins like an option, or with the name of a program of git's (gitremote-helpers), such as ``ext::``."""
 
 
@@ -28,7 +28,7 @@ def resolve_commit(source: Mapping[str, Any], recipe_folder: Path, environment: 
         ForgeError: if the address is one that git is not given, the server cannot be asked, or has no such revision.
     """
     url, revision = str(source["git"]), str(source.get("rev") or "HEAD")
-    if _NO_ADDRESS.match(url):
+    if NO_ADDRESS.match(url):
         # Git would take it for an option, or start a program with it; neither passes by itself.
         words = f"{url[:80]!r} is not the address of a repository"
         raise ForgeError(words, where=str(recipe_folder), remedy="mend the git source in the recipe")

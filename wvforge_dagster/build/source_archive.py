@@ -58,12 +58,16 @@ def fetch_archive(url: str, folder: Path) -> SourceArchive:
         ForgeError: if it cannot be had, or is no archive.
     """
     path = folder / PurePosixPath(url.partition("?")[0]).name
-    sha256 = _download(url, path)
+    sha256 = download(url, path)
     return SourceArchive(path, sha256, _members(path, url))
 
 
-def _download(url: str, path: Path) -> str:
-    """Bring a file here; its sha256."""
+def download(url: str, path: Path) -> str:
+    """Bring a file here; its sha256.
+
+    Raises:
+        ForgeError: if it cannot be had.
+    """
     digest = hashlib.sha256()
     try:
         with (

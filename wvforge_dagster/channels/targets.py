@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.licenses import Licenses
 from wvforge_dagster.core.platforms import fits
 
 
@@ -98,6 +99,11 @@ class PublishTarget(BaseModel):
         description="Each package by itself, or those of a [column](publishing.md#whole-columns) together, once all of it "
         "passed.",
     )
+    licenses: Licenses | None = Field(
+        default=None,
+        description="[Licenses](publishing.md#licenses) that packages may have there: `{allow: [SPDX, ...]}` or "
+        "`{deny: [SPDX, ...]}`; none: any.",
+    )
 
     @property
     def label(self) -> str:
@@ -105,7 +111,7 @@ class PublishTarget(BaseModel):
         return f"{self.kind}:{getattr(self, self.kind)}"
 
     def takes(self, package_name: str) -> bool:
-        """Whether packages of this name go there."""
+        """Whether packages of this name go there, as far as `only` says."""
         return not self.only or any(fits(package_name, pattern) for pattern in self.only)
 
 
@@ -239,6 +245,8 @@ def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
 
 
 def _tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
@@ -248,6 +256,8 @@ def _explain(error: ValidationError, where: str) -> ForgeError:
     where = ".".join([where, *(str(part) for part in first["loc"])])
     if first["type"] == "missing":
         return ForgeError("is missing", where=where)
+    if first["type"] == "extra_forbidden":
+        return ForgeError("unknown key", where=where, remedy=f"known keys: {', '.join(Licenses.model_fields)}")
     if first["type"] == "value_error":
         return ForgeError(first["msg"].removeprefix("Value error, "), where=where)
     wanted = first["msg"].removeprefix("Input ").replace("tuple", "list")

@@ -23,9 +23,19 @@ def derive(catalog: Catalog, evidence: Evidence) -> dict[VariantId, Status]:
     """The status of every package variant, in dependency order; after them, what is published and in the forge no more."""
     statuses = derive_some(catalog, evidence, catalog.variants)
     statuses |= waiting_for_columns(catalog, statuses)
+    statuses |= {status.id: status for status in _refused(evidence, statuses)}
     for status in _retired(catalog, evidence):
         statuses[status.id] = status
     return statuses
+
+
+def _refused(evidence: Evidence, statuses: Mapping[VariantId, Status]) -> Iterable[Status]:
+    """The statuses of those that some targets do not take, with that in their reasons, whether they are built or not."""
+    for status in statuses.values():
+        refused = evidence.refused.get(status.id.package)
+        if refused and status.state not in (State.SKIPPED, *STUCK):
+            words = (f"not published to {label}: {why}" for label, why in refused.items())
+            yield replace(status, reason="; ".join([status.reason, *words]))
 
 
 def derive_some(catalog: Catalog, evidence: Evidence, identities: Iterable[VariantId]) -> dict[VariantId, Status]:

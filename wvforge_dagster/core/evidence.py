@@ -70,6 +70,7 @@ class Evidence:
         artifacts: every package file that says how it was made, in staging or in a target, each once.
         published: what each publish target (by its label) lists.
         targets: for each package name, the labels of the targets that it goes to.
+        refused: for each package name, why some targets do not take its license, by their labels.
         by_column: the labels of those targets that packages reach with their column only.
         failures: the last failure of each package variant.
         building: package variants that are being built now.
@@ -93,6 +94,7 @@ class Evidence:
     recorded: Mapping[str, str] = field(default_factory=dict)
     rebuild_on: Set[str] = frozenset()
     by_column: Set[str] = frozenset()
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cleared: Mapping[str, Set[str]] = field(default_factory=dict)
     gpu: Mapping[str, tuple[GpuRecord, ...]] = field(default_factory=dict)
     gpu_required: bool = False

@@ -260,6 +260,13 @@ class Forge(_Settings):
         "Dagster's daemon first starts; none: every 30 seconds, once it is switched on in the UI.",
     )
 
+    updates: int | None = Field(
+        default=None,
+        ge=1,
+        description="Hours between two looks of the sensor of [new releases](updates.md#every-day), which is then on when Dagster's daemon "
+        "first starts; none: 24, once it is switched on.",
+    )
+
     @property
     def platform(self) -> str:
         """The first platform, whose packages have plain names."""

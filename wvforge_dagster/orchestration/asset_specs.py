@@ -58,6 +58,7 @@ def upload_spec(forge: ForgeOnDisk, package: Package) -> dg.AssetSpec:
     """The asset that is a package in its targets."""
     partitions = partitions_definition(package.dimensions)
     labels = ", ".join(channel.label for _, channel in forge.targets_of(package.name)) or "no target"
+    refused = (f"Not published to {label}: {why}" for label, why in forge.refused_by(package.name).items())
     return dg.AssetSpec(
         key=upload_key(package.name),
         deps=[
@@ -66,7 +67,9 @@ def upload_spec(forge: ForgeOnDisk, package: Package) -> dg.AssetSpec:
                 partition_mapping=dg.IdentityPartitionMapping() if partitions else None,
             )
         ],
-        description=f"{package.name}, published to {labels} and read back from there.",
+        description=". ".join(
+            [f"{package.name}, published to {labels} and read back from there", *refused, ""]
+        ).strip(),
         # A group of their own: the lineage page shows the last part of a key only, `cumm` for `upload/cumm`.
         group_name=UPLOAD,
         kinds={"upload"},
@@ -91,6 +94,7 @@ def asset_signature(forge: ForgeOnDisk, package: Package, files: RecipeFiles | N
         [about.summary, about.description, about.homepage, about.license, about.maintainers] if about else None,
         forge.class_of(package.name).name,
         [(channel.label, target.publish) for target, channel in forge.targets_of(package.name)],
+        dict(forge.refused_by(package.name)),
         _code_version(package, files),
     ]
 

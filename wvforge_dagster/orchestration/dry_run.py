@@ -65,7 +65,7 @@ def _lines(forge: ForgeOnDisk, identity: VariantId, status: Status, reason: str,
     ]
     if now:
         yield f"would publish: {identity}: {names} to {', '.join(now)}"
-    later = [channel.label for target, channel in forge.targets_by_column if target.takes(identity.package)]
+    later = [c.label for target, c in forge.targets_of(identity.package) if target.publish == "by-column"]
     if later and not only_publish:
         yield f"would wait: {identity}: for its column, before {', '.join(later)}"
 

@@ -78,6 +78,7 @@ def gather(forge: ForgeOnDisk, *, mine: VariantId | None = None, only: tuple[Var
         artifacts=_artifacts(forge, [(forge.staging, staged), *((c, listings[c.label]) for _, c in forge.targets)]),
         published={label: _listed(entries) for label, entries in listings.items()},
         targets={name: tuple(channel.label for _, channel in forge.targets_of(name)) for name in packages},
+        refused={name: forge.refused_by(name) for name in packages},
         by_column=frozenset(channel.label for _, channel in forge.targets_by_column),
         failures=read_failures(forge),
         building=held_locks(forge, only) - {mine},

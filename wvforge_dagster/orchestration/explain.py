@@ -18,6 +18,7 @@ from wvforge_dagster.core.state import Expected, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, gather
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_records import read_gpu_records
+from wvforge_dagster.orchestration.updates import new_releases
 
 
 def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator[str]:
@@ -65,6 +66,9 @@ def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator
         if expected.found or expected.last:
             yield from _package(forge, expected)
     yield f"  class: {forge.class_of(status.id.package)}"
+    release = new_releases(forge).get(status.id.package)
+    if release is not None:
+        yield f"  new release: {release}"
     past = forge.history.get(status.id)
     if past is not None:
         yield f"  last build: {past.seconds:.0f} s, {past.builds[-1].memory / 2**20:.0f} MiB of memory"

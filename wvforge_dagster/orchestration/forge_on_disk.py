@@ -26,6 +26,7 @@ from wvforge_dagster.core.classes import LIGHT, PackageClass, class_of, refuse_u
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
 from wvforge_dagster.core.history import Past
+from wvforge_dagster.core.licenses import why_not_outputs
 from wvforge_dagster.core.limits import Limits
 from wvforge_dagster.cores import cores_of_machine
 from wvforge_dagster.orchestration.history import read_history
@@ -80,8 +81,24 @@ class ForgeOnDisk:
         return self.output / "logs" / identity.package / partition_folder(identity.partition)
 
     def targets_of(self, package: str) -> tuple[tuple[PublishTarget, Channel], ...]:
-        """The targets that a package goes to."""
-        return tuple((target, channel) for target, channel in self.targets if target.takes(package))
+        """The targets that a package goes to: by its name, and by its license."""
+        refused = self.refused_by(package)
+        return tuple(
+            (target, channel)
+            for target, channel in self.targets
+            if target.takes(package) and channel.label not in refused
+        )
+
+    def refused_by(self, package: str) -> Mapping[str, str]:
+        """The targets that a package would go to, and does not for its license: why, by their labels."""
+        known = self.catalog.packages.get(package)
+        outputs = known.recipe.outputs if known and known.recipe else ()
+        found = {
+            channel.label: why_not_outputs(target.licenses, outputs)
+            for target, channel in self.targets
+            if target.licenses is not None and target.takes(package)
+        }
+        return {label: why for label, why in found.items() if why}
 
     def targets_at_once(self, package: str) -> tuple[tuple[PublishTarget, Channel], ...]:
         """Those of them that it is published to by itself, without waiting for its column."""
@@ -206,7 +223,7 @@ def _shared_staging(root: Path, forge: Forge, credentials: Credentials) -> S3Cha
     channel = open_channel(target, root, credentials, platforms=forge.platforms)
     if not isinstance(channel, S3Channel | FolderChannel):
         raise ForgeError(f"{target.label} cannot be shared", where=place, remedy="take {s3: ...} or {file: FOLDER}")
-    if {"only", "publish", "page", "address"} & forge.staging.keys():
+    if {"only", "publish", "licenses", "page", "address"} & forge.staging.keys():
         raise ForgeError("takes the place of the channel only", where=place, remedy="remove the other keys")
     return channel
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from dagster._core.instance import InstanceRef
 
 from wvforge_dagster.channels.protocol import Channel
-from wvforge_dagster.channels.targets import PublishTarget
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.promotion import Column, column_of
 from wvforge_dagster.core.state import Status
@@ -50,9 +49,7 @@ def plan_promotions(forge: ForgeOnDisk, keys: tuple[str, ...]) -> tuple[Promotio
     statuses = derive_statuses(forge)
     columns = [column_of(forge.catalog, statuses, key) for key in keys]
     return tuple(
-        Promotion(
-            column, {channel.label: _lacking(column, target, channel) for target, channel in forge.targets_by_column}
-        )
+        Promotion(column, {channel.label: _lacking(column, channel) for _, channel in forge.targets_by_column})
         for column in columns
     )
 
@@ -111,7 +108,5 @@ def _refresh(forge: ForgeOnDisk) -> Mapping[str, ForgeError]:
     return refresh(forge, (channel for _, channel in forge.targets_by_column))
 
 
-def _lacking(column: Column, target: PublishTarget, channel: Channel) -> tuple[Status, ...]:
-    return tuple(
-        status for status in column.passed if target.takes(status.id.package) and channel.label in status.with_column
-    )
+def _lacking(column: Column, channel: Channel) -> tuple[Status, ...]:
+    return tuple(status for status in column.passed if channel.label in status.with_column)

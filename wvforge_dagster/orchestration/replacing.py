@@ -41,6 +41,8 @@ def replace_file(forge: ForgeOnDisk, channel: Channel, filename: str) -> bool:
     record = artifact.record
     package, partition = (record.package, record.partition) if record else (artifact.name, "")
     identity = forge.catalog.identity_of(package, partition, staged.subdir)
+    if why := forge.refused_by(identity.package).get(channel.label):
+        raise ForgeError(f"{filename} is not published there: {why}", where=channel.label)
     with upload_lock(forge, identity):
         status = derive_statuses(forge).get(identity)
         ready = ready_file(forge, staged, artifact, status)

@@ -26,6 +26,7 @@ from wvforge_dagster.orchestration.reported_variants import (
     report_attempt,
     report_variant,
 )
+from wvforge_dagster.orchestration.updates import new_releases
 from wvforge_dagster.report.model import (
     Bar,
     Build,
@@ -118,13 +119,21 @@ def _packages(forge: ForgeOnDisk, told: Told) -> tuple[Package, ...]:
         for other in package.needed_names:
             needed_by[other].append(package.name)
     pages = file_names(variants)
+    releases = new_releases(forge)
     return tuple(
-        _package(forge, told, name, pages[name], identities, needed_by[name]) for name, identities in variants.items()
+        _package(forge, told, name, pages[name], identities, needed_by[name], releases)
+        for name, identities in variants.items()
     )
 
 
 def _package(
-    forge: ForgeOnDisk, told: Told, name: str, page: str, identities: Iterable[VariantId], needed_by: list[str]
+    forge: ForgeOnDisk,
+    told: Told,
+    name: str,
+    page: str,
+    identities: Iterable[VariantId],
+    needed_by: list[str],
+    releases: Mapping[str, str],
 ) -> Package:
     package = forge.catalog.packages.get(name)
     recipe = package.recipe if package else None
@@ -135,6 +144,7 @@ def _package(
         recipe=package.path if package else None,
         level=package.level if package else None,
         version=recipe.outputs[0].version if recipe and recipe.outputs else None,
+        new_release=releases.get(name),
         summary=(about.summary or about.description).strip() if about else "",
         license=about.license if about else "",
         homepage=about.homepage if about else "",

@@ -39,7 +39,7 @@ What failed is in the state `failed` and not asked for in any case; what was ski
 succeeded may have been removed from the channels since. Only what somebody cancelled is left until its inputs change.
 """
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -120,7 +120,7 @@ def reload(origin: CodeLocationOrigin | None) -> str:
 def busy_variants(instance: dg.DagsterInstance, catalog: Catalog) -> frozenset[VariantId]:
     """The package variants that queued and running runs are to make, whoever asked for them."""
     found: set[VariantId] = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
         partition = run.tags.get("dagster/partition", "")
         for package in _packages_of(run, instance, catalog):
             found.add(VariantId(package.name, partition if package.dimensions.values else ""))

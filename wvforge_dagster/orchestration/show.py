@@ -25,6 +25,7 @@ Row = TypedDict(
         "gpu": str | None,
         "class": str,
         "class_reason": str | None,
+        "new_release": str | None,
     },
 )
 """One package variant in ``wvforge status --json``. The names and meanings of these keys do not change.
@@ -33,20 +34,27 @@ Row = TypedDict(
 `channel` are null where there is no package yet; of a recipe with several outputs they are joined by a blank. `channel` holds
 the labels of the publish targets that list exactly this file, joined by a blank, or ``staging``. `gpu` is the state of its GPU
 tests (``pending``, ``passed``, ``failed``), null where the recipe has none. `class_reason` is null for a package that is in no
-class but ``light``.
+class but ``light``. `new_release` is the newest release of its source, where the recipe is older and one was found (`updates`).
 """
 
 
-def rows(statuses: Iterable[Status], class_of: Callable[[str], PackageClass], home: str = "linux-64") -> list[Row]:
+def rows(
+    statuses: Iterable[Status],
+    class_of: Callable[[str], PackageClass],
+    home: str = "linux-64",
+    releases: Mapping[str, str] | None = None,
+) -> list[Row]:
     """The rows of these statuses, in their order.
 
     Args:
         home: the forge's first platform.
+        releases: the new releases of packages, by their names.
     """
-    return [_row(status, class_of(status.id.package), home) for status in statuses]
+    known = releases or {}
+    return [_row(status, class_of(status.id.package), home, known.get(status.id.package)) for status in statuses]
 
 
-def _row(status: Status, package_class: PackageClass, home: str) -> Row:
+def _row(status: Status, package_class: PackageClass, home: str, release: str | None) -> Row:
     artifacts = status.artifacts
     return {
         "package": status.id.package,
@@ -60,6 +68,7 @@ def _row(status: Status, package_class: PackageClass, home: str) -> Row:
         "gpu": status.gpu.value if status.gpu else None,
         "class": package_class.name,
         "class_reason": package_class.reason or None,
+        "new_release": release,
     }
 
 
@@ -67,7 +76,8 @@ def markdown(found: Iterable[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| package | partition | state | reason | file | channel |", "| --- | --- | --- | --- | --- | --- |"]
     for row in found:
-        cells = (row["package"], row["partition"], row["state"], row["reason"], row["filename"], row["channel"])
+        name = row["package"] + (f" (new release {row['new_release']})" if row["new_release"] else "")
+        cells = (name, row["partition"], row["state"], row["reason"], row["filename"], row["channel"])
         lines.append("| " + " | ".join((cell or "").replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 

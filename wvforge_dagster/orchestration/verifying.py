@@ -19,6 +19,7 @@ from wvforge_dagster.orchestration.inspected import inspect_entry
 from wvforge_dagster.orchestration.refreshing import refresh
 
 BUILD = "wvforge build"
+REFUSED = "remove it there, or allow its license in forge.yaml"
 NEXT = "wvforge build makes it under the next number"
 
 
@@ -85,6 +86,11 @@ def _not_there(
             if status.state in NOT_MADE_HERE or not target.takes(identity.package):
                 continue
             where = f"{channel.label}: {identity}"
+            if why := forge.refused_by(identity.package).get(channel.label):
+                for artifact in status.artifacts:
+                    if there.get((artifact.subdir, artifact.filename)) == artifact.sha256:
+                        yield Discrepancy(where, f"{artifact.filename} is there: {why}", REFUSED)
+                continue
             hidden = [] if channel.label in status.channels else _hidden(forge, status, there)
             for filename in hidden:
                 replace = f"wvforge channel replace {channel.label} {filename} puts the staged one there"

@@ -118,6 +118,9 @@ class Package(Value):
     recipe: str | None = Field(description="Its recipe.yaml, relative to the forge; null if it is gone.")
     level: int | None
     version: str | None
+    new_release: str | None = Field(
+        default=None, description="The newest release of its source, where the recipe is older and one was found."
+    )
     summary: str
     license: str
     homepage: str
