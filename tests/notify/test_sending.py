@@ -73,9 +73,10 @@ def test_a_target_that_answers_with_an_error_is_one_line_with_its_status() -> No
     assert sent.fault == "was not told: Failed to send JSON POST notification: error=403"
 
 
-def test_a_variable_that_is_not_set_has_no_address() -> None:
-    assert read_addresses("WVFORGE_NOTIFY_X", {"WVFORGE_NOTIFY_X": " \n"}).urls == ()
-    assert (sent_to().fault, sent_to().told) == ("is not set", False)
+def test_a_variable_that_is_not_set_or_empty_has_no_address() -> None:
+    for environ, fault in (({}, "is not set"), ({"WVFORGE_NOTIFY_X": " \n"}, "holds no address")):
+        (sent,) = send([(read_addresses("WVFORGE_NOTIFY_X", environ), NOTICE)], 30)
+        assert (sent.addresses.urls, sent.fault, sent.told) == ((), fault, False)
 
 
 def test_addresses_are_told_apart_by_blanks_and_are_never_shown() -> None:

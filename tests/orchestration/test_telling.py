@@ -156,7 +156,9 @@ def test_a_target_that_does_not_answer_is_one_warning_and_is_told_once_it_does(
         monkeypatch.setenv(HOOK, address)
         assert tell_now(small_forge) == [f"{where} {words}; try it with wvforge notify-test"]
     monkeypatch.delenv(HOOK)
-    assert tell_now(small_forge) == [f"{where} is not set; set it, or remove the entry"]
+    assert tell_now(small_forge) == [f"{where} is not set; set it, to nothing if nobody is to be told from here"]
+    monkeypatch.setenv(HOOK, "")
+    assert tell_now(small_forge) == []
     with silent_server() as silent, monkeypatch.context() as patched:
         patched.setattr(telling, "SECONDS", 1.0)
         patched.setenv(HOOK, silent)
@@ -252,9 +254,8 @@ def test_a_build_tells_shows_warnings_and_no_address_and_its_scripts_see_none(
     small_forge.package("a", spy)
     first = run(small_forge, "build")
     assert first.returncode == 1
-    assert f"warning: {small_forge.root}/forge.yaml: notify: {MAIL} is not set; set it, or remove the entry" in (
-        first.stderr.splitlines()
-    )
+    unset = f"{MAIL} is not set; set it, to nothing if nobody is to be told from here"
+    assert f"warning: {small_forge.root}/forge.yaml: notify: {unset}" in first.stderr.splitlines()
     ((title, (line,)),) = webhook.told()
     assert (title, line.startswith(FAILED)) == ("forge: 1 package variant failed", True)
     small_forge.configure(**keys, notify=[{"variable": HOOK}])

@@ -13,10 +13,15 @@ _SHORTEST = 4
 
 @dataclass(frozen=True)
 class Addresses:
-    """The addresses that a variable holds. Never shown: the representation leaves them out."""
+    """The addresses that a variable holds. Never shown: the representation leaves them out.
+
+    Attributes:
+        is_set: whether there is such a variable. One that is set and holds nothing tells nobody, and on purpose.
+    """
 
     variable: str
     urls: tuple[str, ...] = field(repr=False)
+    is_set: bool = True
 
     def redact(self, text: str) -> str:
         """`text` without any of these addresses, and without a piece of one: a password, a token, a host."""
@@ -27,8 +32,8 @@ class Addresses:
 
 
 def read_addresses(variable: str, environ: Mapping[str, str]) -> Addresses:
-    """What a variable holds: one address, or several with blanks or line breaks between. Unset, it holds none."""
-    return Addresses(variable, tuple(environ.get(variable, "").split()))
+    """What a variable holds: one address, or several with blanks or line breaks between."""
+    return Addresses(variable, tuple(environ.get(variable, "").split()), variable in environ)
 
 
 def _pieces(url: str) -> Iterable[str]:

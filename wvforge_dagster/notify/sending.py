@@ -45,7 +45,7 @@ class Sent:
     def fault(self) -> str | None:
         """The faults in one line; None if there is none."""
         if not self.addresses.urls:
-            return "is not set"
+            return "holds no address" if self.addresses.is_set else "is not set"
         if not self.faults:
             return None
         words = "; ".join(dict.fromkeys(self.faults))

@@ -53,6 +53,9 @@ def _tell(
     now = NOTHING if statuses is None else standing(forge.catalog, statuses, read_failures(forge))
     orders: list[tuple[Addresses, Notice]] = []
     for recipient in forge.forge.notify:
+        addresses = read_addresses(recipient.variable, forge.settings.environ)
+        if addresses.is_set and not addresses.urls:
+            continue
         claimed: tuple[Notice, ...] = ()
         try:
             claimed = claim(forge, recipient.variable, partial(news, forge_name(forge), now))
@@ -60,7 +63,6 @@ def _tell(
             # Told without being remembered, it would be told again after every build.
             what = f"what is new was not told: {error.filename}: {error.strerror}"
             yield ForgeError(what, where=_where(forge), remedy="what was told is kept there")
-        addresses = read_addresses(recipient.variable, forge.settings.environ)
         orders += [(addresses, notice) for notice in (*claimed, *more) if notice.event in recipient.events]
     untold = list(orders)
     try:
@@ -71,7 +73,7 @@ def _tell(
             take_back(forge, addresses.variable, notice.marks)
     faults = {sent.addresses.variable: sent for sent in reversed(results) if sent.fault is not None}
     for variable, sent in faults.items():
-        remedy = _REMEDY if sent.addresses.urls else "set it, or remove the entry"
+        remedy = _REMEDY if sent.addresses.urls else "set it, to nothing if nobody is to be told from here"
         yield ForgeError(f"{variable} {sent.fault}", where=_where(forge), remedy=remedy)
 
 
