@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from wvforge_dagster.dagster_commands import dev, env
 from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.help_examples import examples
 from wvforge_dagster.new_command import new
+from wvforge_dagster.notify_command import notify_test
 from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.report_command import report
 from wvforge_dagster.schema_command import schema
@@ -216,17 +218,18 @@ def nightly(
     from wvforge_dagster.orchestration.build_forge import build_forge
     from wvforge_dagster.orchestration.forge_on_disk import open_forge
     from wvforge_dagster.orchestration.nightly import look, wanted_tonight
+    from wvforge_dagster.orchestration.telling import night_told
     from wvforge_dagster.orchestration.under_way import under_way
 
     started = time.monotonic()
     forge = open_forge(read_settings(context.obj))
     lacking = assemble_upstream(forge)
-    with interruptible():
+    with interruptible(), nullcontext() if dry_run else night_told(forge):
         night = look(forge)
     show_lines(night.lines())
     if dry_run:
         return
-    with interruptible(), BuildProgress(err, partial(under_way, forge)) as progress:
+    with interruptible(), night_told(forge), BuildProgress(err, partial(under_way, forge)) as progress:
         outcome = build_forge(forge, wanted_tonight(forge, night, jobs=jobs), progress.on_plan, progress.on_event)
     show_outcome(forge, outcome, started, lacking)
 
@@ -235,6 +238,7 @@ app.command(epilog=examples("upstream"))(upstream)
 app.command(epilog=examples("new"))(new)
 app.command(epilog=examples("schema"))(schema)
 app.command(epilog=examples("updates"))(updates)
+app.command("notify-test", epilog=examples("notify-test"))(notify_test)
 app.command(epilog=examples("dev"))(dev)
 app.command(epilog=examples("env"))(env)
 

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("wvforge updates", "ask for new releases of all packages"),
         ("wvforge updates --apply numcu", "move one recipe to the newest, as an uncommitted change"),
     ),
+    "notify-test": (("wvforge notify-test", "a test message to every entry of notify in forge.yaml"),),
     "schema": (("wvforge schema > forge.schema.json", "beside forge.yaml, for an editor"),),
     "dev": (
         ("wvforge dev", "on http://127.0.0.1:3000"),

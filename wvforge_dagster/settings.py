@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME
+from wvforge_dagster.core.recipients import VARIABLE_PREFIX
 
 FORGE_VARIABLE = "WVFORGE_FORGE"
 
@@ -122,17 +123,18 @@ SECRETS = (
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 )
-"""Variables that builds must not see."""
+"""Variables of channels that builds must not see; nor must they see addresses of `notify` (`VARIABLE_PREFIX`)."""
 
 
 def secrets_here() -> dict[str, str]:
-    """The secrets of this process's environment."""
+    """The secrets of channels in this process's environment: what uploads need."""
     return {name: os.environ[name] for name in SECRETS if name in os.environ}
 
 
 def take_secrets() -> dict[str, str]:
-    """The secrets of this process's environment, taken out of it: what it starts from now on does not inherit them."""
-    return {name: os.environ.pop(name) for name in secrets_here()}
+    """All secrets of this process's environment, taken out of it: what it starts from now on does not inherit them."""
+    addresses = [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]
+    return {name: os.environ.pop(name) for name in (*secrets_here(), *addresses)}
 
 
 def give_secrets(secrets: Mapping[str, str]) -> None:

@@ -48,6 +48,54 @@ upstream: upstream.yaml
     assert (forge.limits.hours, forge.limits.memory_gib, forge.upstream) == (0.5, 8, "upstream.yaml")
 
 
+def test_recipients_are_named_by_their_variables_and_get_all_events_or_some(tmp_path: Path) -> None:
+    forge = load(tmp_path, "notify: [{variable: WVFORGE_NOTIFY_A}, {variable: WVFORGE_NOTIFY_B, events: [nightly]}]")
+    assert [(one.variable, one.events) for one in forge.notify] == [
+        ("WVFORGE_NOTIFY_A", ("failure", "column", "solvable", "nightly")),
+        ("WVFORGE_NOTIFY_B", ("nightly",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("notify", "place", "words"),
+    [
+        (
+            "[{variable: 'mailto://u:s3cret@h'}]",
+            "notify.0.variable",
+            "is not the name of a variable that begins with W",
+        ),
+        (
+            "[{variable: PREFIX_API_KEY}]",
+            "notify.0.variable",
+            "is not the name of a variable that begins with WVFORGE_",
+        ),
+        ("[{variable: 's3cret'}]", "notify.0.variable", "is not the name of a variable"),
+        ("'mailto://u:s3cret@h'", "notify", "is wrong"),
+        ("['mailto://u:s3cret@h']", "notify.0", "is wrong"),
+        ("[{'mailto://u:s3cret@h': all}]", "notify.0.variable", "is missing"),
+        ("[{variable: WVFORGE_NOTIFY_A, 'json://s3cret': 1}]", "notify.0", "has an unknown key"),
+        ("{s3cret: 1}", "notify", "is wrong"),
+        ("[{variable: WVFORGE_NOTIFY_A, events: [s3cret]}]", "notify.0.events.0", "is wrong"),
+        ("[{variable: WVFORGE_NOTIFY_A, events: []}]", "notify.0.events", "is wrong"),
+        ("[{events: [column]}]", "notify.0.variable", "is missing"),
+        (
+            "[{variable: WVFORGE_NOTIFY_A}, {variable: WVFORGE_NOTIFY_A, events: [column]}]",
+            "notify",
+            "names WVFORGE_NOTIFY_A twice",
+        ),
+    ],
+)
+def test_a_fault_of_a_recipient_names_the_place_and_shows_nothing_that_may_be_an_address(
+    tmp_path: Path, notify: str, place: str, words: str
+) -> None:
+    with pytest.raises(ForgeError) as caught:
+        load(tmp_path, f"notify: {notify}")
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path}/forge.yaml: {place}: {words}"), text
+    assert "write {variable: WVFORGE_NOTIFY_NAME, events: [failure, column, solvable, nightly]}" in text
+    assert "s3cret" not in text
+
+
 def test_no_channels_are_no_channels(tmp_path: Path) -> None:
     assert load(tmp_path, "channels: []\npublish: []\nvariants: []\n").channels == ()
 

@@ -61,8 +61,12 @@ class DagsterServer:
 
 
 @contextmanager
-def dagster_server(forge: Path, log: Path) -> Iterator[DagsterServer]:
-    """Run ``wvforge dev`` on a free port until the end of the block; then nothing of it is left running."""
+def dagster_server(forge: Path, log: Path, **added: str) -> Iterator[DagsterServer]:
+    """Run ``wvforge dev`` on a free port until the end of the block; then nothing of it is left running.
+
+    Args:
+        added: to its environment.
+    """
     mark = f"wvforge-test-{uuid.uuid4()}"
     port = free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +74,7 @@ def dagster_server(forge: Path, log: Path) -> Iterator[DagsterServer]:
         child = subprocess.Popen(
             [program("wvforge"), "--forge", str(forge), "dev", "--port", str(port)],
             cwd=log.parent,
-            env=environment(WVFORGE_TEST_TREE=mark),
+            env=environment(WVFORGE_TEST_TREE=mark, **added),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.receivers import Webhook
 
 from integration.commands import states, statuses
 from integration.conftest import Served
@@ -37,13 +38,22 @@ requirements:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def webhook() -> Iterator[Webhook]:
+    """Who is told of what the daemon does."""
+    with Webhook() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[Served]:
     """A forge of which nothing is built, and a server whose daemon watches it."""
     folder = tmp_path_factory.mktemp("watched")
     forge = make_small_forge(folder / "forge")
-    (forge.root / "forge.yaml").write_text("channels: []\nwatch: 5\n", encoding="utf-8")
+    (forge.root / "forge.yaml").write_text(
+        "channels: []\nwatch: 5\nnotify: [{variable: WVFORGE_NOTIFY_HOOK}]\n", encoding="utf-8"
+    )
     forge.write("limited", LIMITED)
-    with dagster_server(forge.root, folder / "server.log") as server:
+    with dagster_server(forge.root, folder / "server.log", WVFORGE_NOTIFY_HOOK=webhook.address) as server:
         yield Served(forge, server)
 
 
@@ -116,6 +126,20 @@ def test_a_new_cuda_version_is_built_as_far_as_it_can_be_solved_and_nothing_else
     for name, partition in before:
         if partition is not None:
             assert after[name, partition]["sha256"] == before[name, partition]["sha256"]
+
+
+def test_what_came_of_the_daemons_runs_was_told_and_each_failure_once(watched: Served, webhook: Webhook) -> None:
+    unsolvable = [f"limited[13.4|{python}] (unsolvable)" for python in ("3.12", "3.13")]
+
+    def failures() -> list[str]:
+        told = [one["message"] for one in webhook.messages if "failed" in one["title"]]
+        return sorted(line.split(": ")[0] for text in told for line in text.splitlines() if line.startswith("limited"))
+
+    wait_until("what cannot be solved was told", lambda: len(failures()) >= 2, seconds=120, every=1)
+    assert failures() == unsolvable
+    columns = "\n".join(one["message"] for one in webhook.messages if "complete" in one["title"])
+    assert all(f"column {key}: " in columns for key in COLUMNS)
+    assert "13.4" not in columns
 
 
 def test_a_cuda_version_that_is_taken_out_stays_published_and_is_retired(watched: Served) -> None:

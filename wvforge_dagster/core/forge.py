@@ -27,6 +27,7 @@ from wvforge_dagster.core.classes import Classes, ClassSettings
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.limits import Limits, SomeLimits
 from wvforge_dagster.core.platforms import PLATFORMS
+from wvforge_dagster.core.recipients import Recipient, distinct, fault_of_recipient
 from wvforge_dagster.core.severity import Checks, SomeChecks, off_in_schema, off_of_yaml
 from wvforge_dagster.core.yaml_files import read_yaml
 
@@ -263,8 +264,13 @@ class Forge(_Settings):
     updates: int | None = Field(
         default=None,
         ge=1,
-        description="Hours between two looks of the sensor of [new releases](updates.md#every-day), which is then on when Dagster's daemon "
-        "first starts; none: 24, once it is switched on.",
+        description="Hours between two looks of the sensor of [new releases](updates.md#every-day), which is then on when "
+        "Dagster's daemon first starts; none: 24, once it is switched on.",
+    )
+    notify: Annotated[tuple[Recipient, ...], AfterValidator(distinct)] = Field(
+        default=(),
+        description="Who is told of failures, complete columns, what became solvable, and the nightly run: variables that hold "
+        "the addresses, and of which events.",
     )
 
     @property
@@ -356,6 +362,8 @@ def _model_at(location: Sequence[str | int]) -> type[BaseModel]:
 def _explain(error: ValidationError, path: Path, data: Mapping[Any, Any]) -> ForgeError:
     """The first fault of a forge.yaml as one line."""
     first = error.errors()[0]
+    if first["loc"][:1] == ("notify",):
+        return fault_of_recipient(first, path)
     location = [
         part
         for part in first["loc"]

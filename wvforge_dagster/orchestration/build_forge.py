@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dagster._core.instance import InstanceRef
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.notices import Notice, night_notice
 from wvforge_dagster.core.state import NOT_MADE_HERE, UP_TO_DATE, State, Status
 from wvforge_dagster.orchestration.evidence import channel_entries, derive_statuses, mend_channels
 from wvforge_dagster.orchestration.failures import read_failures
@@ -27,6 +29,7 @@ from wvforge_dagster.orchestration.refreshing import refresh
 from wvforge_dagster.orchestration.run_plan import OnEvent, run_plan
 from wvforge_dagster.orchestration.solve_first import solve_first
 from wvforge_dagster.orchestration.staging import share_all_notes
+from wvforge_dagster.orchestration.telling import forge_name, tell
 from wvforge_dagster.settings import dagster_home
 
 
@@ -40,6 +43,7 @@ class Wanted:
         retry_failed: try those again that failed with the inputs that they still have.
         publish: upload as well.
         jobs: builds side by side.
+        night_began: when the nightly run began that this is a part of, by `time.monotonic`; it is told of.
     """
 
     selected: tuple[VariantId, ...]
@@ -47,6 +51,7 @@ class Wanted:
     retry_failed: bool = False
     publish: bool = True
     jobs: int = 2
+    night_began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Outcome:
         statuses: of what was selected, now.
         failed: why those failed that were tried and failed.
         given_up: those that were not tried, because they failed before with the inputs that they still have.
-        warnings: what could not be asked, and what the package checks found in what was made now and does not block it.
+        warnings: what could not be asked, what the package checks found in what was made now and does not block it, and who
+            could not be told.
     """
 
     statuses: Mapping[VariantId, Status]
@@ -105,7 +111,7 @@ def build_forge(
     given_up: set[VariantId] = set()
     tried: set[VariantId] = set()
     isolation: list[ForgeError] = []
-    statuses = derive_statuses(forge)
+    statuses = before_it = derive_statuses(forge)
     pages: list[ForgeError] = []
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     while True:
@@ -136,13 +142,19 @@ def build_forge(
         record_up_to_date(opened, statuses.values())
     mine = {identity: statuses[identity] for identity in wanted.selected}
     found = _found_by_checks(forge, [status for status in mine.values() if status.id in tried])
-    return Outcome(
+    outcome = Outcome(
         mine,
         failed,
         frozenset(given_up - tried),
         wanted.publish,
         (*forge.warnings, *warnings.values(), *isolation, *pages, *found),
     )
+    night = [] if wanted.night_began is None else [_night(forge, before_it, outcome, wanted.night_began)]
+    return replace(outcome, warnings=(*outcome.warnings, *tell(forge, statuses, *night)))
+
+
+def _night(forge: ForgeOnDisk, before: Mapping[VariantId, Status], outcome: Outcome, began: float) -> Notice:
+    return night_notice(forge_name(forge), before, outcome.statuses, outcome.bad, time.monotonic() - began)
 
 
 def plan_of(

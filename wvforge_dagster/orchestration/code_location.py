@@ -8,6 +8,7 @@ from wvforge_dagster.orchestration.assets import forge_assets
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule, promote_job
+from wvforge_dagster.orchestration.notify_sensor import notify_sensor
 from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.releases_sensor import new_releases_sensor, updates_job
 from wvforge_dagster.orchestration.sensors import changed_recipes_sensor
@@ -29,7 +30,11 @@ def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
             updates,
             *([promote_job(forge)] if forge.targets_by_column else []),
         ],
-        sensors=[changed_recipes_sensor(forge, files), new_releases_sensor(forge, updates)],
+        sensors=[
+            changed_recipes_sensor(forge, files),
+            new_releases_sensor(forge, updates),
+            *([notify_sensor(forge)] if forge.forge.notify else []),
+        ],
         schedules=[schedule] if schedule else [],
         # Builds are processes of their own already. Dagster's executor of processes would load the forge anew for each
         # step, and leave a step, with the build below it, running when the run's process is killed.

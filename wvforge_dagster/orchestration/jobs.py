@@ -20,6 +20,7 @@ from wvforge_dagster.orchestration.nightly import look, wanted_tonight
 from wvforge_dagster.orchestration.plan import Plan, select
 from wvforge_dagster.orchestration.promoting import promote, promotion_lines
 from wvforge_dagster.orchestration.run_plan import Event
+from wvforge_dagster.orchestration.telling import night_told
 
 
 class EverythingConfig(dg.Config):
@@ -101,10 +102,11 @@ def nightly_job(forge: ForgeOnDisk) -> dg.JobDefinition:
     )
     def look_and_build(context: dg.OpExecutionContext, config: NightlyConfig) -> None:
         assemble_upstream(forge, lambda event: None)
-        night = look(forge)
-        for line in night.lines():
-            context.log.info(line)
-        _carry_out(context, forge, wanted_tonight(forge, night, jobs=config.jobs))
+        with night_told(forge):
+            night = look(forge)
+            for line in night.lines():
+                context.log.info(line)
+            _carry_out(context, forge, wanted_tonight(forge, night, jobs=config.jobs))
 
     @dg.job(
         name="nightly",

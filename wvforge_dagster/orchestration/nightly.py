@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,14 @@ class Night:
         unchanged: those whose environments were solved anew and are left, with what differs without mattering.
         to_make: what is to be made anyway, and why.
         warnings: what could not be asked or solved.
+        began: when the run began, by `time.monotonic`.
     """
 
     rebuild: Mapping[VariantId, str]
     unchanged: Mapping[VariantId, tuple[Difference, ...]]
     to_make: Mapping[VariantId, str]
     warnings: tuple[str, ...] = ()
+    began: float = field(default_factory=time.monotonic, compare=False)
 
     def lines(self) -> Iterable[str]:
         """For people: what is done, and why; and what is not."""
@@ -84,6 +87,7 @@ def look(forge: ForgeOnDisk) -> Night:
     Raises:
         ForgeError: if solving was ended early.
     """
+    began = time.monotonic()
     warnings = [str(fault) for fault in refresh_everything(forge).values()]
     statuses = derive_statuses(forge)
     work = forge.output / "work"
@@ -117,6 +121,7 @@ def look(forge: ForgeOnDisk) -> Night:
         {identity: found for identity, found in unchanged.items() if identity not in rebuild},
         _to_make(forge, statuses),
         tuple(dict.fromkeys(warnings)),
+        began,
     )
 
 
@@ -200,4 +205,4 @@ def _by_name(packages: Iterable[Any]) -> dict[str, Locked]:
 
 def wanted_tonight(forge: ForgeOnDisk, night: Night, *, jobs: int) -> Wanted:
     """What the nightly run builds: everything that is out of date, and what `night` says is to be rebuilt."""
-    return Wanted(select(forge.catalog, (), (), ()), night.rebuild, jobs=jobs)
+    return Wanted(select(forge.catalog, (), (), ()), night.rebuild, jobs=jobs, night_began=night.began)

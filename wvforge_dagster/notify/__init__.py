@@ -1,0 +1,1 @@
+"""Telling people: where their addresses are read, and how notices are sent to them, through apprise."""
