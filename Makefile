@@ -51,7 +51,7 @@ setup: .venv/ready
 	@touch $@
 
 .venv/tests-ready: .venv/ready
-	@$(PIP) -e ".[embedded,dg,s3,test]"
+	@$(PIP) -e ".[embedded,dg,s3,farm,kubernetes,test]"
 	@tests/install_system_packages
 	@touch $@
 

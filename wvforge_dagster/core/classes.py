@@ -51,6 +51,12 @@ class ClassSettings(SomeLimits):
         default=None, ge=1, description="Builds of this class that run at once, at most; none: no bound of its own."
     )
     gpus: int = Field(default=0, ge=0, description="GPUs that a place for such a build is asked to have.")
+    node_selector: dict[str, str] = Field(
+        default={}, description="Labels of the Kubernetes nodes that such builds go to."
+    )
+    tolerations: tuple[dict[str, str | int], ...] = Field(
+        default=(), description="Taints of Kubernetes nodes that such builds tolerate, as a pod has them."
+    )
 
     @property
     def is_measured(self) -> bool:

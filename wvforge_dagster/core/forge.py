@@ -113,6 +113,9 @@ class CompilerCacheSettings(_Settings):
     )
 
 
+DeploymentName = Literal["one-machine", "celery", "kubernetes"]
+
+
 class Forge(_Settings):
     """The settings of a forge, as read from forge.yaml."""
 
@@ -150,6 +153,11 @@ class Forge(_Settings):
         min_length=1,
         description="The platforms that are built for; the packages of the first have plain names, and noarch ones are its. "
         "`platform: NAME` means one.",
+    )
+    deployment: DeploymentName = Field(
+        default="one-machine",
+        description="What Dagster's runs are executed by: this machine, Celery workers, or Kubernetes. WVFORGE_DEPLOYMENT "
+        "stands above it.",
     )
     classes: Classes
     limits: Limits = Limits()
