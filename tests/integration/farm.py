@@ -1,5 +1,7 @@
-"""A farm on one machine: real Postgres and Redis, a coordinator and workers, each in a network namespace, with a clone of a forge
-of its own. Only the network and what the forge names as its staging channel is between them."""
+"""A farm on one machine: a real Postgres and Redis, and machines in network namespaces, each with a clone of a forge.
+
+Only the network, and what the forge names as its staging channel, is between them.
+"""
 
 from __future__ import annotations
 
@@ -289,5 +291,3 @@ def _end_all(machines: list[Machine]) -> None:
     for machine in machines:
         if machine.process is not None and machine.process.poll() is None:
             machine.kill()
-
-

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from git_repository import GitRepository
+from small_forge import SmallForge
+
 from integration.commands import program
 from integration.farm import Farm, Machine, farm, missing
 from integration.waiting import wait_until
-from small_forge import SmallForge
 
 pytestmark = [
     pytest.mark.integration,
@@ -81,7 +82,10 @@ def test_both_workers_build_and_every_package_is_built_once(running: Farm) -> No
     assert running.built() == sorted(names)
     assert all({"first", "second"} & set(machine.built()) for machine in running.workers)
     shown = subprocess.run(
-        running.head.command("wvforge", "status", "--json"), env=running.head.environment, capture_output=True, text=True
+        running.head.command("wvforge", "status", "--json"),
+        env=running.head.environment,
+        capture_output=True,
+        text=True,
     )
     states = {row["package"]: row["state"] for row in json.loads(shown.stdout)}
     assert {states[name] for name in names} == {"published"}

@@ -18,10 +18,14 @@ from dagster._serdes import unpack_value
 from dagster._utils.interrupts import capture_interrupts
 
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.celery_app import STEP_TASK, farm_app
+from wvforge_dagster.orchestration.forge_on_disk import open_forge
+from wvforge_dagster.orchestration.keys import BUILD, GPU, UPLOAD
 from wvforge_dagster.orchestration.patience import be_patient_with_postgres
-from wvforge_dagster.orchestration.same_forge import MADE_OF_TAG, planned_tags, why_refused
-from wvforge_dagster.settings import end_with_parent, hide_from_builds
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
+from wvforge_dagster.orchestration.same_forge import MADE_OF_TAG, digests_of, planned_tags, why_refused
+from wvforge_dagster.settings import end_with_parent, hide_from_builds, read_settings
 
 hide_from_builds()
 be_patient_with_postgres()
@@ -70,11 +74,9 @@ def _why_refused(instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> 
     planned = planned_tags(instance, run, key).get(MADE_OF_TAG)
     if planned is None:
         return None
-    from wvforge_dagster.definitions import defs
-
-    ops = {
-        definition.op.name: definition.op.tags.get(MADE_OF_TAG)
-        for definition in [*(defs.assets or ()), *(defs.asset_checks or ())]
-        if isinstance(definition, dg.AssetsDefinition)
-    }
-    return why_refused(key.split("__", 1)[-1], planned, ops.get(key))
+    forge = open_forge(read_settings())
+    digests = digests_of(forge, files_of_recipes(forge))
+    here = {op_name(prefix, name, forge.catalog): name for name in digests for prefix in (BUILD, UPLOAD, GPU)}
+    if key in here:
+        return why_refused(here[key], planned, digests[here[key]])
+    return why_refused(key.split("__", 1)[-1], planned, None)
