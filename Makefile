@@ -60,7 +60,7 @@ setup: .venv/ready
 	@touch $@
 
 .venv/tests-ready: .venv/ready
-	@$(PIP) -e ".[embedded,dg,s3,docs,test]"
+	@$(PIP) -e ".[embedded,dg,s3,docs,farm,kubernetes,test]"
 	@tests/install_system_packages
 	@touch $@
 

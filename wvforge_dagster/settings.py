@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +20,14 @@ FORGE_VARIABLE = "WVFORGE_FORGE"
 
 JOBS_VARIABLE = "WVFORGE_JOBS"
 
+DEPLOYMENT_VARIABLE = "WVFORGE_DEPLOYMENT"
+
+BROKER_VARIABLE = "WVFORGE_BROKER"
+"""The address of the Redis, with its password, that steps go through to the workers of a farm."""
+
 _CORES_VARIABLE = "WVFORGE_CORES"
 
-_PR_SET_DUMPABLE = 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 PASSED_ON = (
     "PATH",
@@ -122,6 +128,8 @@ SECRETS = (
     "RATTLER_AUTH_FILE",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    BROKER_VARIABLE,
+    "WVFORGE_POSTGRES_PASSWORD",
 )
 """Variables of channels that builds must not see; nor must they see addresses of `notify` (`VARIABLE_PREFIX`)."""
 
@@ -149,6 +157,35 @@ def hide_from_builds() -> None:
     reads everything.
     """
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends, however that comes about."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def deployment_named() -> str | None:
+    """What WVFORGE_DEPLOYMENT says; None if it says nothing."""
+    return os.environ.get(DEPLOYMENT_VARIABLE) or None
+
+
+def broker() -> str:
+    """What WVFORGE_BROKER says.
+
+    Raises:
+        ForgeError: if it says nothing.
+    """
+    named = os.environ.get(BROKER_VARIABLE)
+    if not named:
+        raise ForgeError(
+            "is not set", where=BROKER_VARIABLE, remedy="give it Redis' address, redis://:PASSWORD@HOST:6379/0"
+        )
+    return named
+
+
+def lost_after_seconds() -> int:
+    """After how many seconds without an answer a worker of a farm counts as lost: WVFORGE_LOST_AFTER, else 30."""
+    return _count("WVFORGE_LOST_AFTER") or 30
 
 
 def child_environment(home: Path, temporary: Path) -> dict[str, str]:

@@ -62,6 +62,12 @@ class ClassSettings(SomeLimits):
         ge=0,
         description="GPUs that a place for such a build is asked to have; 1 for `gpu`. On one machine nothing follows from it.",
     )
+    node_selector: dict[str, str] = Field(
+        default={}, description="Labels of the Kubernetes nodes that its builds go to."
+    )
+    tolerations: tuple[dict[str, str | int], ...] = Field(
+        default=(), description="Taints of Kubernetes nodes that its builds tolerate, as a pod has them."
+    )
 
     @property
     def is_measured(self) -> bool:

@@ -140,6 +140,9 @@ class CompilerCacheSettings(_Settings):
     )
 
 
+DeploymentName = Literal["one-machine", "celery", "kubernetes"]
+
+
 class Forge(_Settings):
     """The settings of a forge, as read from forge.yaml."""
 
@@ -186,6 +189,11 @@ class Forge(_Settings):
         json_schema_extra={"uniqueItems": True},
         description="The [platforms](#platforms) that are built for, such as `[linux-64, linux-aarch64]`; the packages of the "
         "first have plain names, and noarch ones are its. `platform: NAME` means one.",
+    )
+    deployment: DeploymentName = Field(
+        default="one-machine",
+        description="What Dagster's runs are executed by: this machine, Celery workers, or Kubernetes. WVFORGE_DEPLOYMENT "
+        "stands above it.",
     )
     classes: Classes
     limits: Limits = Field(default=Limits(), description="What a build and its tests may use before they are ended.")

@@ -62,12 +62,15 @@ def define_asset(
     spec: dg.AssetSpec,
     checks: Iterable[dg.AssetCheckSpec] = (),
     pool: str,
+    tags: Mapping[str, str],
+    retries: dg.RetryPolicy | None,
     config: IDefinitionConfigSchema | None = None,
 ) -> dg.AssetsDefinition:
     """The definition of one asset, as `multi_asset` with ``can_subset`` makes it: its results and its checks' are optional.
 
     Args:
         function: `shared`; it tells by its context's ``op_def`` for which asset it runs.
+        tags: what the engine that runs its op is told of it.
         config: what ``context.op_config`` holds in a run.
     """
     # Not the assets' own names, as `multi_asset` has it: Dagster refuses `int`, `input` or `in`, and takes a.b for a-b.
@@ -86,6 +89,8 @@ def define_asset(
         ins=ins,
         outs=outs,
         pool=pool,
+        tags=tags,
+        retry_policy=retries,
         config_schema=config,
     )
     return dg.AssetsDefinition(

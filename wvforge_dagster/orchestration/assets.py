@@ -32,11 +32,13 @@ from wvforge_dagster.orchestration.metadata import (
     made_metadata,
     provenance_metadata,
 )
+from wvforge_dagster.orchestration.op_tags import build_tags, on_loss, upload_tags
 from wvforge_dagster.orchestration.package_asset_check import package_check_results, package_check_specs
 from wvforge_dagster.orchestration.partitions import partition_of, partitions_definition
 from wvforge_dagster.orchestration.pools import UPLOAD_POOL
 from wvforge_dagster.orchestration.publish import publish_variant
 from wvforge_dagster.orchestration.recipe_files import files_of_recipes
+from wvforge_dagster.orchestration.same_forge import digests_of, refuse_other_work
 
 BUILD_CONFIG = convert_user_facing_definition_config_schema(
     {
@@ -60,13 +62,17 @@ def forge_assets(
     everything = forge.catalog.packages.values()
     packages = [package for package in everything if forge.not_built_here(package.name) is None]
     elsewhere = [package for package in everything if forge.not_built_here(package.name) is not None]
-    build, upload = _build_function(forge), _upload_function(forge)
+    made_of = digests_of(forge, found)
+    build, upload = _build_function(forge, made_of), _upload_function(forge, made_of)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
-            *(_package_asset(forge, package, found.get(package.name), build) for package in packages),
-            *(_upload_asset(forge, package, upload) for package in packages),
+            *(
+                _package_asset(forge, package, found.get(package.name), build, made_of[package.name])
+                for package in packages
+            ),
+            *(_upload_asset(forge, package, upload, made_of[package.name]) for package in packages),
             *(
                 package_spec(forge, package, partitions_definition(package.dimensions), found.get(package.name))
                 for package in elsewhere
@@ -76,7 +82,7 @@ def forge_assets(
 
 
 def _package_asset(
-    forge: ForgeOnDisk, package: Package, files: RecipeFiles | None, build: DecoratedOpFunction
+    forge: ForgeOnDisk, package: Package, files: RecipeFiles | None, build: DecoratedOpFunction, made_of: str
 ) -> dg.AssetsDefinition:
     """The asset that builds, tests and stages a package."""
     partitions = partitions_definition(package.dimensions)
@@ -96,15 +102,18 @@ def _package_asset(
         spec=package_spec(forge, package, partitions, files),
         checks=[*tests, *package_check_specs(package, partitions)],
         pool=forge.class_of(package.name).name,
+        tags=build_tags(forge, package.name, made_of),
+        retries=on_loss(forge),
         config=BUILD_CONFIG,
     )
 
 
-def _build_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
+def _build_function(forge: ForgeOnDisk, made_of: Mapping[str, str]) -> DecoratedOpFunction:
     packages = _by_op(BUILD, forge.catalog)
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         package = packages[context.op_execution_context.op_def.name]
+        refuse_other_work(context, forge, package.name, made_of[package.name])
         settings = forge.forge.checks.of(package.name)
         identity = VariantId(package.name, partition_of(context, package.dimensions))
         only_checks = package_key(package.name) not in context.selected_asset_keys
@@ -139,18 +148,26 @@ def _build_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
     return shared(build)
 
 
-def _upload_asset(forge: ForgeOnDisk, package: Package, upload: DecoratedOpFunction) -> dg.AssetsDefinition:
+def _upload_asset(
+    forge: ForgeOnDisk, package: Package, upload: DecoratedOpFunction, made_of: str
+) -> dg.AssetsDefinition:
     """The asset that publishes a package to its targets."""
     return define_asset(
-        upload, op_name=op_name(UPLOAD, package.name, forge.catalog), spec=upload_spec(forge, package), pool=UPLOAD_POOL
+        upload,
+        op_name=op_name(UPLOAD, package.name, forge.catalog),
+        spec=upload_spec(forge, package),
+        pool=UPLOAD_POOL,
+        tags=upload_tags(forge, made_of),
+        retries=on_loss(forge),
     )
 
 
-def _upload_function(forge: ForgeOnDisk) -> DecoratedOpFunction:
+def _upload_function(forge: ForgeOnDisk, made_of: Mapping[str, str]) -> DecoratedOpFunction:
     packages = _by_op(UPLOAD, forge.catalog)
 
     def upload(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         package = packages[context.op_execution_context.op_def.name]
+        refuse_other_work(context, forge, package.name, made_of[package.name])
         identity = VariantId(package.name, partition_of(context, package.dimensions))
         try:
             published = publish_variant(forge, identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from wvforge_dagster.orchestration.assets import forge_assets
+from wvforge_dagster.orchestration.deployment import executor_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.jobs import column_jobs, everything_job, nightly_job, nightly_schedule, promote_job
@@ -22,7 +23,7 @@ def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
     updates = updates_job(forge)
     return dg.Definitions(
         assets=forge_assets(forge, files),
-        asset_checks=gpu_checks(forge),
+        asset_checks=gpu_checks(forge, files),
         jobs=[
             *column_jobs(forge),
             everything_job(forge),
@@ -36,7 +37,5 @@ def forge_definitions(forge: ForgeOnDisk) -> dg.Definitions:
             *([notify_sensor(forge)] if forge.forge.notify else []),
         ],
         schedules=[schedule] if schedule else [],
-        # Builds are processes of their own already. Dagster's executor of processes would load the forge anew for each
-        # step, and leave a step, with the build below it, running when the run's process is killed.
-        executor=dg.in_process_executor,
+        executor=executor_of(forge),
     )

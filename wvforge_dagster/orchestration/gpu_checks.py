@@ -6,7 +6,7 @@ Without a GPU it is pending, which Dagster shows as a warning: it never passes f
 # No `from __future__ import annotations` here: Dagster reads the annotations of the functions.
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -14,29 +14,41 @@ import dagster as dg
 from wvforge_dagster.core.catalog import Package, VariantId
 from wvforge_dagster.core.columns import UNPARTITIONED
 from wvforge_dagster.core.errors import ForgeError
+from wvforge_dagster.core.evidence import RecipeFiles
 from wvforge_dagster.core.gpu import GpuState
 from wvforge_dagster.orchestration.asset_specs import op_name
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.gpu_testing import GpuOutcome, test_on_gpu
 from wvforge_dagster.orchestration.keys import GPU, package_key
 from wvforge_dagster.orchestration.log_relay import LogRelay
+from wvforge_dagster.orchestration.op_tags import gpu_tags, on_loss
 from wvforge_dagster.orchestration.partitions import partitions_definition
 from wvforge_dagster.orchestration.pools import GPU_POOL
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
+from wvforge_dagster.orchestration.same_forge import digests_of, refuse_other_work
 
 
 def has_gpu_tests(package: Package) -> bool:
     return package.recipe is not None and any(output.gpu_tests for output in package.recipe.outputs)
 
 
-def gpu_checks(forge: ForgeOnDisk) -> list[dg.AssetChecksDefinition]:
-    """One for each package with GPU tests."""
+def gpu_checks(forge: ForgeOnDisk, files: Mapping[str, RecipeFiles] | None = None) -> list[dg.AssetChecksDefinition]:
+    """One for each package with GPU tests.
+
+    Args:
+        files: of the recipes, if the caller has looked already.
+    """
+    packages = [package for package in forge.catalog.packages.values() if has_gpu_tests(package)]
+    if not packages:
+        return []
+    made_of = digests_of(forge, files_of_recipes(forge) if files is None else files)
     with warnings.catch_warnings():
         # Check results are per partition only with partitions on their spec, which Dagster calls a preview.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [_gpu_check(forge, package) for package in forge.catalog.packages.values() if has_gpu_tests(package)]
+        return [_gpu_check(forge, package, made_of[package.name]) for package in packages]
 
 
-def _gpu_check(forge: ForgeOnDisk, package: Package) -> dg.AssetChecksDefinition:
+def _gpu_check(forge: ForgeOnDisk, package: Package, made_of: str) -> dg.AssetChecksDefinition:
     spec = dg.AssetCheckSpec(
         name=GPU,
         asset=package_key(package.name),
@@ -46,8 +58,15 @@ def _gpu_check(forge: ForgeOnDisk, package: Package) -> dg.AssetChecksDefinition
         partitions_def=partitions_definition(package.dimensions),
     )
 
-    @dg.multi_asset_check(specs=[spec], name=op_name(GPU, package.name, forge.catalog), pool=GPU_POOL)
+    @dg.multi_asset_check(
+        specs=[spec],
+        name=op_name(GPU, package.name, forge.catalog),
+        pool=GPU_POOL,
+        op_tags=gpu_tags(forge, made_of),
+        retry_policy=on_loss(forge),
+    )
     def gpu(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        refuse_other_work(context, forge, package.name, made_of)
         partition = context.partition_key if context.has_partition_key else UNPARTITIONED
         identity = VariantId(package.name, partition)
         fault = None

@@ -10,6 +10,7 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from pydantic import Field
 
 from wvforge_dagster.core.catalog import Package
+from wvforge_dagster.core.classes import HEAVY, LIGHT
 from wvforge_dagster.core.columns import Dimensions
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.build_forge import Wanted, build_forge
@@ -17,6 +18,7 @@ from wvforge_dagster.orchestration.embedded import assemble_upstream
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.nightly import look, wanted_tonight
+from wvforge_dagster.orchestration.op_tags import class_tags
 from wvforge_dagster.orchestration.plan import Plan, select
 from wvforge_dagster.orchestration.promoting import promote, promotion_lines
 from wvforge_dagster.orchestration.run_plan import Event
@@ -81,7 +83,10 @@ def _built_here(forge: ForgeOnDisk) -> list[Package]:
 def everything_job(forge: ForgeOnDisk) -> dg.JobDefinition:
     """``everything``: what ``wvforge build`` does, as a job: each package variant that is out of date as a run of its own."""
 
-    @dg.op(description="Builds, tests and publishes every package variant that is out of date, in dependency order.")
+    @dg.op(
+        tags=class_tags(forge, HEAVY),
+        description="Builds, tests and publishes every package variant that is out of date, in dependency order.",
+    )
     def build_everything(context: dg.OpExecutionContext, config: EverythingConfig) -> None:
         assemble_upstream(forge, lambda event: None)
         wanted = Wanted(select(forge.catalog, (), (), ()), retry_failed=config.retry_failed, jobs=config.jobs)
@@ -98,7 +103,8 @@ def nightly_job(forge: ForgeOnDisk) -> dg.JobDefinition:
     """``nightly``: what ``wvforge nightly`` does."""
 
     @dg.op(
-        description="Solves all environments anew, and builds what changed in a way that matters, is missing or failed."
+        tags=class_tags(forge, HEAVY),
+        description="Solves all environments anew, and builds what changed in a way that matters, is missing or failed.",
     )
     def look_and_build(context: dg.OpExecutionContext, config: NightlyConfig) -> None:
         assemble_upstream(forge, lambda event: None)
@@ -121,7 +127,10 @@ def nightly_job(forge: ForgeOnDisk) -> dg.JobDefinition:
 def promote_job(forge: ForgeOnDisk) -> dg.JobDefinition:
     """``promote``: what ``wvforge channel promote`` does, by default with every column that is complete."""
 
-    @dg.op(description="Publishes whole columns to the targets with `publish: by-column`, once all of a column passed.")
+    @dg.op(
+        tags=class_tags(forge, LIGHT),
+        description="Publishes whole columns to the targets with `publish: by-column`, once all of a column passed.",
+    )
     def promote_columns(context: dg.OpExecutionContext, config: PromoteConfig) -> None:
         keys = tuple(config.columns) or forge.catalog.dimensions.keys()
         try:

@@ -5,6 +5,7 @@ the channels; Dagster's pages then show it too.
 
 from __future__ import annotations
 
+import socket
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from wvforge_dagster.orchestration.instance import open_quiet_instance, storage_
 from wvforge_dagster.orchestration.keys import package_key, upload_key
 from wvforge_dagster.orchestration.locks import is_run_alive
 from wvforge_dagster.orchestration.metadata import artifacts_metadata, decision
-from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
+from wvforge_dagster.orchestration.run_worker import MACHINE_TAG, PACKAGE_TAG
 from wvforge_dagster.orchestration.shown import Shown, keep_shown, last_event, mark_of, read_shown
 from wvforge_dagster.settings import dagster_home
 
@@ -122,7 +123,8 @@ def end_dead_runs(instance: dg.DagsterInstance, forge: ForgeOnDisk) -> int:
     for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
         run = record.dagster_run
         # A run of `run_plan` holds its lock from before it is in Dagster's storage until its end is.
-        if PACKAGE_TAG not in run.tags or is_run_alive(forge, run.run_id):
+        elsewhere = run.tags.get(MACHINE_TAG, socket.gethostname()) != socket.gethostname()
+        if PACKAGE_TAG not in run.tags or elsewhere or is_run_alive(forge, run.run_id):
             continue
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import uuid
@@ -31,6 +32,8 @@ from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settin
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
 PARTITION_TAG = "wvforge/partition"
+MACHINE_TAG = "wvforge/machine"
+"""Which machine's process executes a run: whether it lives only that machine can tell."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ def run_variant(identity: VariantId, reason: str, publish: bool, force: bool, co
     assert job is not None, "a package and its upload have one partitioning"
     run_id = str(uuid.uuid4())
     config = {"force": force, "reason": reason}
-    tags = {REASON_TAG: reason[:200], PACKAGE_TAG: identity.package, BUILD_TAG: build}
+    tags = {
+        REASON_TAG: reason[:200],
+        PACKAGE_TAG: identity.package,
+        BUILD_TAG: build,
+        MACHINE_TAG: socket.gethostname(),
+    }
     if identity.partition:
         tags[PARTITION_TAG] = identity.partition
     with run_lock(here.forge, run_id):
