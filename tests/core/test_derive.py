@@ -69,6 +69,15 @@ def test_a_change_makes_a_package_stale_with_its_reason_and_what_builds_against_
     assert len(world.status("a").artifacts) == 1
 
 
+def test_what_waits_says_first_what_else_of_it_changed() -> None:
+    world = chain()
+    world.build_all()
+    world.edit(recipe("a", output("a", script="make -j4")))
+    world.files["b"] = RecipeFiles({"patches/fix.patch": "1"}, {})
+    assert world.state("b") == "waiting"
+    assert world.status("b").reason == "patches/fix.patch: added; builds against a, to be rebuilt first"
+
+
 def test_a_changed_patch_is_the_reason() -> None:
     world = chain()
     world.files["a"] = RecipeFiles({"patches/fix.patch": "1"}, {})

@@ -86,7 +86,9 @@ def _status(
     if unfinished:
         names = ", ".join(str(other) for other in unfinished)
         if built:
-            return Status(identity, State.WAITING, f"builds against {names}, to be rebuilt first")
+            own = [*_own_changes(find_expected(variant, catalog, evidence, shelf, statuses))]
+            first = f"{describe(own)}; " if own else ""
+            return Status(identity, State.WAITING, f"{first}builds against {names}, to be rebuilt first")
         return Status(identity, State.MISSING, f"{_why_missing(variant, catalog, shelf)}; builds against {names}")
     expected = find_expected(variant, catalog, evidence, shelf, statuses)
     good = all(item.found for item in expected)
@@ -142,6 +144,17 @@ def reasons_to_build(expected: Expected, evidence: Evidence) -> Iterable[Change]
     yield from (Change(name, f"{old} -> {new}") for name, (old, new) in policy.items())
     if not policy:
         yield Change("channels", "a package made from other inputs hides the one that was made from these")
+
+
+def _own_changes(expected: Iterable[Expected]) -> Iterable[Change]:
+    """What changed of package variants whose local packages are not known yet, besides these: it is built in any case."""
+    for item in expected:
+        records = item.last.records if item.last is not None else ()
+        lists = [
+            [*input_changes(record.parts, {**item.parts, "local_packages": record.parts.get("local_packages", {})})]
+            for record in records
+        ]
+        yield from min(lists, key=len, default=[])
 
 
 def _test_reasons(expected: Iterable[Expected]) -> Iterable[Change]:
