@@ -25,6 +25,11 @@ DEPLOYMENT_VARIABLE = "WVFORGE_DEPLOYMENT"
 BROKER_VARIABLE = "WVFORGE_BROKER"
 """The address of the Redis, with its password, that steps go through to the workers of a farm."""
 
+POSTGRES_PASSWORD_VARIABLE = "WVFORGE_POSTGRES_PASSWORD"
+"""Of Dagster's storage on a farm; dagster.yaml reads it."""
+
+LOST_AFTER_VARIABLE = "WVFORGE_LOST_AFTER"
+
 _CORES_VARIABLE = "WVFORGE_CORES"
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -129,9 +134,9 @@ SECRETS = (
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     BROKER_VARIABLE,
-    "WVFORGE_POSTGRES_PASSWORD",
+    POSTGRES_PASSWORD_VARIABLE,
 )
-"""Variables of channels that builds must not see; nor must they see addresses of `notify` (`VARIABLE_PREFIX`)."""
+"""Variables of channels and of a farm that builds must not see; nor must they see addresses of `notify` (`VARIABLE_PREFIX`)."""
 
 
 def secrets_here() -> dict[str, str]:
@@ -184,8 +189,20 @@ def broker() -> str:
 
 
 def lost_after_seconds() -> int:
-    """After how many seconds without an answer a worker of a farm counts as lost: WVFORGE_LOST_AFTER, else 30."""
-    return _count("WVFORGE_LOST_AFTER") or 30
+    """After how many seconds without an answer a worker of a farm counts as lost: WVFORGE_LOST_AFTER, else 30.
+
+    Raises:
+        ForgeError: if it says anything else than a number of seconds.
+    """
+    named = os.environ.get(LOST_AFTER_VARIABLE)
+    if not named:
+        return 30
+    seconds = _count(LOST_AFTER_VARIABLE)
+    if not seconds:
+        raise ForgeError(
+            f"{named!r} is no number of seconds", where=LOST_AFTER_VARIABLE, remedy="give it a whole one, such as 30"
+        )
+    return seconds
 
 
 def child_environment(home: Path, temporary: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from wvforge_dagster.channels.credentials import (
     read_credentials,
 )
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.settings import SECRETS
+from wvforge_dagster.settings import BROKER_VARIABLE, POSTGRES_PASSWORD_VARIABLE, SECRETS
 
 
 def test_they_are_read_from_the_environment_and_empty_means_unset(tmp_path: Path) -> None:
@@ -26,7 +26,8 @@ def test_they_are_read_from_the_environment_and_empty_means_unset(tmp_path: Path
 
 
 def test_every_variable_that_holds_a_secret_is_kept_from_builds() -> None:
-    assert {*KEY_VARIABLES.values(), *AWS_VARIABLES, *IDENTITY_VARIABLES, "RATTLER_AUTH_FILE"} == set(SECRETS)
+    of_channels = {*KEY_VARIABLES.values(), *AWS_VARIABLES, *IDENTITY_VARIABLES, "RATTLER_AUTH_FILE"}
+    assert of_channels | {BROKER_VARIABLE, POSTGRES_PASSWORD_VARIABLE} == set(SECRETS)
 
 
 def test_the_keys_of_all_kinds_are_read_and_none_is_shown() -> None:

@@ -20,7 +20,7 @@ from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import package_key
 from wvforge_dagster.orchestration.locks import run_lock
 from wvforge_dagster.orchestration.recording import end_dead_runs, record_up_to_date
-from wvforge_dagster.orchestration.run_worker import PACKAGE_TAG
+from wvforge_dagster.orchestration.run_worker import MACHINE_TAG, PACKAGE_TAG
 
 
 def begin(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **tags: str) -> str:
@@ -40,6 +40,17 @@ def test_a_run_is_ended_as_soon_as_its_process_is_dead(small_forge: SmallForge, 
             assert [end_dead_runs(instance, forge) for _ in range(2)] == [1, 0]
         runs = {run.run_id: run.status for run in instance.get_runs()}
         assert runs == {dead: dg.DagsterRunStatus.FAILURE, alive: status, foreign: status}
+
+
+def test_a_run_of_another_machine_is_left_alone(small_forge: SmallForge) -> None:
+    forge = small_forge.open()
+    started = dg.DagsterRunStatus.STARTED
+    with open_quiet_instance(forge) as instance:
+        mine = begin(instance, started, **{PACKAGE_TAG: "a", MACHINE_TAG: socket.gethostname()})
+        theirs = begin(instance, started, **{PACKAGE_TAG: "a", MACHINE_TAG: f"not-{socket.gethostname()}"})
+        assert end_dead_runs(instance, forge) == 1
+        runs = {run.run_id: run.status for run in instance.get_runs()}
+    assert runs == {mine: dg.DagsterRunStatus.FAILURE, theirs: started}
 
 
 def test_runs_of_killed_builds_are_ended_before_a_build_begins(small_forge: SmallForge) -> None:

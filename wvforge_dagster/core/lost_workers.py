@@ -33,7 +33,8 @@ class Watch:
     """
 
     lost_after: float
-    _since: dict[str, float] = field(default_factory=dict)
+    _since: dict[str, dict[str, float]] = field(default_factory=dict)
+    """For each step, since when which worker is silent, or (under no name) since when it is without one."""
 
     def why_lost(self, step: str, seen: Seen, now: float) -> str | None:
         """Why a step that did not say how it ended counts as lost; None if it does not.
@@ -45,9 +46,10 @@ class Watch:
         if waits or seen.has_it:
             self._since.pop(step, None)
             return None
-        since = self._since.setdefault(step, now)
+        is_silent = bool(seen.worker) and not seen.answers and not seen.ended
+        since = self._since.setdefault(step, {}).setdefault(seen.worker if is_silent else "", now)
         # What ended, and what its worker does not know, may have ended this moment: its events are on their way.
-        patience = self.lost_after if seen.worker and not seen.answers else min(self.lost_after, _SETTLING)
+        patience = self.lost_after if is_silent else min(self.lost_after, _SETTLING)
         if now - since < patience:
             return None
         if seen.ended:

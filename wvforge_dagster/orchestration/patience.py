@@ -14,6 +14,10 @@ PATIENCE_SECONDS = 120.0
 """For which a connection to Postgres is tried again; dagster-postgres by itself gives up after some seconds."""
 
 
+_FINAL = ("password", "does not exist")
+"""In what a Postgres says that runs, and that says no: to a wrong password, to a database or user that it does not have."""
+
+
 @cache
 def be_patient_with_postgres() -> None:
     """Have every connection of this process to a Postgres that does not answer tried again for two minutes."""
@@ -28,10 +32,10 @@ def _connect(dialect: Any, record: Any, arguments: list[Any], keywords: dict[str
         try:
             return dialect.connect(*arguments, **keywords)
         except dialect.loaded_dbapi.OperationalError as error:
-            if time.monotonic() > deadline or "password" in str(error):
+            if time.monotonic() > deadline or any(words in str(error) for words in _FINAL):
                 raise
             logging.getLogger("wvforge").warning(
-                "Postgres does not answer, tried again: %s", str(error).splitlines()[0]
+                "Postgres does not answer, tried again: %s", str(error).partition("\n")[0]
             )
         time.sleep(pause)
         pause = min(2 * pause, 5.0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
 from wvforge_dagster.core.digest import digest
 from wvforge_dagster.core.evidence import RecipeFiles
+from wvforge_dagster.core.recipe import Output
 from wvforge_dagster.orchestration.deployment import Deployment, deployment_of
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk
 
@@ -17,13 +19,13 @@ MADE_OF_TAG = "wvforge/made-of"
 
 
 def digests_of(forge: ForgeOnDisk, files: Mapping[str, RecipeFiles]) -> dict[str, str]:
-    """For each package a digest of its recipe in all variants, its files and sources, of what it needs, and of the channels
-    that it is built against."""
+    """For each package a digest of its recipe in all variants with its tests, its files and sources, of what it needs, and of
+    the channels that it is built against."""
     channels = digest([str(channel) for channel in forge.forge.channels])
     found: dict[str, str] = {}
     for name, package in forge.catalog.packages.items():
         own = files.get(name)
-        outputs = [output.binding_digest for output in package.recipe.outputs] if package.recipe else []
+        outputs = [_output_parts(output) for output in package.recipe.outputs] if package.recipe else []
         needed = [found.get(other, "") for other in package.needed_names]
         parts = [
             channels,
@@ -35,6 +37,11 @@ def digests_of(forge: ForgeOnDisk, files: Mapping[str, RecipeFiles]) -> dict[str
         ]
         found[name] = digest(parts)[:16]
     return found
+
+
+def _output_parts(output: Output) -> list[Any]:
+    # Its tests and its GPU tests (among its own words) decide whether it is published.
+    return [output.binding_digest, output.rendered.get("tests"), output.own]
 
 
 def why_refused(package: str, planned: str | None, here: str | None) -> str | None:
