@@ -17,7 +17,7 @@ from wvforge_dagster.core.errors import ForgeError
         (["output/work/a"], 0, "is a folder that the forge uses itself"),
         (["link/cache"], 0, "is a folder that the forge uses itself"),
         (["ok", "./ok/"], 1, "is the folder of publish.0 too; remove one"),
-        (["a\0b"], 0, "is no path"),
+        (["a\0b"], 0, "holds a NUL character"),
         (["circle/a"], 0, "is no path"),
     ],
 )
