@@ -303,5 +303,6 @@ def test_notify_test_sends_a_message_to_every_entry_and_says_what_came_of_each(
     ]
     small_forge.configure(channels=[], variants=[])
     assert fault(run(small_forge, "notify-test")) == (
-        f"wvforge: {small_forge.root}/forge.yaml: notify: there is none; write whom to tell, see docs/automation.md"
+        f"wvforge: {small_forge.root}/forge.yaml: notify: there is none; write whom to tell, "
+        "see docs/automation.md (see docs/forge-yaml.md#key-notify)"
     )
