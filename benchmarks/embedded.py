@@ -31,7 +31,7 @@ from pathlib import Path
 import rattler_build as engine
 from rattler.index import index_fs
 from wvforge_dagster.build.variant_config import read_variants
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 root, out, recipes = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 (out / "noarch").mkdir(parents=True)
 asyncio.run(index_fs(out))

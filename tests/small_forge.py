@@ -11,7 +11,7 @@ from typing import Any
 
 from wvforge_dagster.build.render import RenderedForge, render_forge
 from wvforge_dagster.core.catalog import VariantId
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.recipe import BrokenRecipe, Output, Recipe
 from wvforge_dagster.core.state import Status
 from wvforge_dagster.orchestration.evidence import derive_statuses

@@ -22,10 +22,11 @@ from wvforge_dagster.gpu_command import gpu_test
 from wvforge_dagster.help_examples import examples
 from wvforge_dagster.new_command import new
 from wvforge_dagster.notify_command import notify_test
+from wvforge_dagster.own_process import hide_from_builds
 from wvforge_dagster.progress import BuildProgress
 from wvforge_dagster.report_command import report
 from wvforge_dagster.schema_command import schema
-from wvforge_dagster.settings import FORGE_VARIABLE, hide_from_builds, platform_of_machine, read_settings
+from wvforge_dagster.settings import FORGE_VARIABLE, platform_of_machine, read_settings
 from wvforge_dagster.showing import err, interruptible, out, print_table, show_lines, show_outcome, show_warnings
 from wvforge_dagster.updates_command import updates
 from wvforge_dagster.upstream_command import assemble_upstream, upstream

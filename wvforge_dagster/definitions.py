@@ -4,7 +4,8 @@ import gc
 
 from wvforge_dagster.orchestration.code_location import forge_definitions
 from wvforge_dagster.orchestration.forge_on_disk import open_forge
-from wvforge_dagster.settings import hide_from_builds, read_settings
+from wvforge_dagster.own_process import hide_from_builds
+from wvforge_dagster.settings import read_settings
 
 hide_from_builds()
 # Everything that is made here stays: to look for garbage among it takes a seventh of the loading, and of what follows.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
-import signal
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,8 +29,6 @@ POSTGRES_PASSWORD_VARIABLE = "WVFORGE_POSTGRES_PASSWORD"
 LOST_AFTER_VARIABLE = "WVFORGE_LOST_AFTER"
 
 _CORES_VARIABLE = "WVFORGE_CORES"
-
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 PASSED_ON = (
     "PATH",
@@ -153,20 +149,6 @@ def take_secrets() -> dict[str, str]:
 def give_secrets(secrets: Mapping[str, str]) -> None:
     """Put what `take_secrets` took into this process's environment, where the kernel does not show it to others."""
     os.environ.update(secrets)
-
-
-def hide_from_builds() -> None:
-    """Close this process's memory and environment to other processes of the same user, as far as the kernel does it.
-
-    A build script runs as the user, and could else read the publishing key in ``/proc/PID/environ`` of what started it. Root
-    reads everything.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
-
-
-def end_with_parent() -> None:
-    """Have the kernel kill this process when the one that forked it ends, however that comes about."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def deployment_named() -> str | None:

@@ -13,7 +13,8 @@ from small_forge import SmallForge
 
 from build.oracle import Variant, engine_variants
 from wvforge_dagster.core.catalog import make_catalog
-from wvforge_dagster.core.forge import Forge, load_forge
+from wvforge_dagster.core.forge import Forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.recipe import OWN_VARIANT_FILES, Recipe
 
 PROJECT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.yaml_files import LARGEST, read_yaml
 
 

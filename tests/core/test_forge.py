@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import FileChannel, Forge, load_forge
+from wvforge_dagster.core.forge import FileChannel, Forge
+from wvforge_dagster.core.forge_file import load_forge
 
 
 def load(folder: Path, text: str | bytes) -> Forge:

@@ -18,7 +18,7 @@ from wvforge_dagster.core.findings import (
     failure_of_checks,
     still_blocks,
 )
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.gate import GateRecord
 from wvforge_dagster.core.severity import CHECKS, SomeChecks
 

@@ -16,7 +16,8 @@ from core.test_forge import test_a_fault_is_one_line_that_names_file_and_key as 
 from documentation.markdown import blocks, pages
 from wvforge_dagster.channels.targets import parse_target
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import Forge, load_forge
+from wvforge_dagster.core.forge import Forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.yaml_files import LOADER
 
 PROJECT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from core.values import output, recipe
+from pip._internal.models.index import PyPI
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.recipe import Recipe
@@ -29,12 +30,12 @@ def place(url: str, version: str = "1.2.3") -> Place | None:
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("https://pypi.org/packages/source/t/thing/thing-1.2.3.tar.gz", "https://pypi.org/simple/thing/"),
-        (f"https://files.pythonhosted.org/packages/ab/cd/{HASH}/thing-1.2.3.tar.gz", "https://pypi.org/simple/thing/"),
-        ("https://pypi.io/packages/source/t/My_Thing/My_Thing-1.2.3.zip", "https://pypi.org/simple/my-thing/"),
+        ("https://x.org/packages/source/t/thing/thing-1.2.3.tar.gz", "https://x.org/simple/thing/"),
+        (f"https://{PyPI.file_storage_domain}/packages/ab/cd/{HASH}/thing-1.2.3.tar.gz", f"{PyPI.simple_url}/thing/"),
+        ("https://x.org/packages/source/t/My_Thing/My_Thing-1.2.3.zip", "https://x.org/simple/my-thing/"),
         (
-            f"https://x.org:8/root/packages/ab/cd/{HASH}/thing-1.2.3-py3-none-any.whl",
-            "https://x.org:8/root/simple/thing/",
+            f"https://x.org:8/base/packages/ab/cd/{HASH}/thing-1.2.3-py3-none-any.whl",
+            "https://x.org:8/base/simple/thing/",
         ),
         (
             "https://x.org/repository/py/packages/thing/1.2.3/thing-1.2.3.tar.gz",
@@ -49,9 +50,9 @@ def test_a_file_of_an_index_is_followed_in_that_index(url: str, address: str) ->
 
 
 def test_of_an_index_only_files_of_the_same_kind_are_releases() -> None:
-    archive = place("https://pypi.org/packages/source/t/thing/thing-1.2.3.tar.gz")
-    wheel = place("https://pypi.org/packages/py3/t/thing/thing-1.2.3-py3-none-any.whl") or place(
-        f"https://pypi.org/packages/ab/cd/{HASH}/thing-1.2.3-py3-none-any.whl"
+    archive = place("https://x.org/packages/source/t/thing/thing-1.2.3.tar.gz")
+    wheel = place("https://x.org/packages/py3/t/thing/thing-1.2.3-py3-none-any.whl") or place(
+        f"https://x.org/packages/ab/cd/{HASH}/thing-1.2.3-py3-none-any.whl"
     )
     assert archive is not None
     assert wheel is not None

@@ -10,7 +10,7 @@ import yaml
 from rattler_build import RenderConfig, RenderedVariant, Stage0Recipe
 
 from wvforge_dagster.build.variant_config import read_variants
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 
 FORGE = Path(__file__).resolve().parents[2]
 VARIANTS = FORGE / "variants.yaml"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from wvforge_dagster.build.variant_config import read_variants
-from wvforge_dagster.core.forge import load_forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.upstream.manifest import load_manifest
 
 FORGE = Path(__file__).parents[2] / "examples" / "embedded"

@@ -6,24 +6,13 @@ but the new tests and requires exactly the package that is tested; the tests run
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.builder import (
-    BuildPlace,
-    BuildRequest,
-    OnLog,
-    TestOutcome,
-    build_output,
-    copy_recipe_folder,
-    run_package_tests,
-)
-from wvforge_dagster.build.variant_files import own_variant_files
-from wvforge_dagster.core.artifact import Artifact, Record
-from wvforge_dagster.core.digest import digest_files
+from wvforge_dagster.build.builder import BuildPlace, OnLog, TestOutcome, run_package_tests
+from wvforge_dagster.build.carrier import build_carrier, copy_for_carrier
+from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.recipe import Output
 
 SUFFIX = "-wvforge-tests"
@@ -54,30 +43,10 @@ def retest(request: Retest, place: BuildPlace, on_log: OnLog) -> tuple[TestOutco
     if not tests:
         return ()
     folder = place.folder / "carrier"
-    copy_recipe_folder(request.recipe_folder, folder)
-    # The tests' package is the same in all variants.
-    for own in own_variant_files(folder / "recipe.yaml"):
-        own.unlink()
-    recipe = folder / "recipe.yaml"
-    text = json.dumps(_carrier(request, tests))
-    recipe.write_text(text, encoding="utf-8")
-    name = request.artifact.name + SUFFIX
-    carrier = Output(
-        name=name,
-        version=request.artifact.version,
-        build_string="",
-        build_number=0,
-        noarch="generic",
-        variant=(),
-        requirements={},
-        skip=None,
-        rendered={"source": request.output.rendered.get("source")},
-    )
-    files = digest_files(folder, without=(recipe.name,))
-    record = Record(name, "", "", {"files": files})
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    copy_for_carrier(request.recipe_folder, folder)
     building = replace(place, folder=place.folder / "build", variant_files=())
-    built = build_output(BuildRequest(recipe, sha256, carrier, record), building, on_log)
+    sources = request.output.rendered.get("source")
+    built = build_carrier(folder / "recipe.yaml", _carrier(request, tests), sources, building, on_log)
     return run_package_tests(built.file, tests, place, on_log)
 
 

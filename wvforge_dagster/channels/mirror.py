@@ -11,7 +11,7 @@ from wvforge_dagster.channels.beside import NOTES
 from wvforge_dagster.channels.folder import FolderChannel
 from wvforge_dagster.channels.objects import Objects
 from wvforge_dagster.channels.protocol import NO_DOCUMENTS, ChannelEntry, Documents, Verified
-from wvforge_dagster.channels.repodata import by_file
+from wvforge_dagster.channels.repodata import Listing, by_file
 from wvforge_dagster.channels.s3 import S3Channel
 from wvforge_dagster.core.package_file import PackageFile
 
@@ -43,7 +43,8 @@ class MirroredFolder(FolderChannel):
 
     def read(self, entry: ChannelEntry, names: Sequence[str]) -> Mapping[str, bytes | None]:
         """See `Channel.read`: from the folder, if it is there."""
-        return super().read(entry, names) if self._is_here(entry) else self.shared.read(entry, names)
+        is_here = self._is_here(entry, by_file(super().entries()))
+        return super().read(entry, names) if is_here else self.shared.read(entry, names)
 
     def fetch(self, entry: ChannelEntry, folder: Path) -> PackageFile:
         """The file in the folder, which is brought there if it is missing.
@@ -51,20 +52,22 @@ class MirroredFolder(FolderChannel):
         Raises:
             ForgeError: if it cannot be had, or has another content.
         """
-        self.bring(entry)
+        self.bring([entry])
         return super().fetch(entry, folder)
 
-    def bring(self, entry: ChannelEntry) -> None:
-        """See that a listed package is in the folder.
+    def bring(self, entries: Iterable[ChannelEntry]) -> None:
+        """See that listed packages are in the folder.
 
         Raises:
-            ForgeError: if it cannot be had.
+            ForgeError: if one cannot be had.
         """
-        if not self._is_here(entry):
+        here = by_file(super().entries())
+        missing = [entry for entry in entries if not self._is_here(entry, here)]
+        if missing:
             work = self.path.parent / "work"
             work.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="brought-", dir=work) as folder:
-                self._put_here([self.shared.fetch(entry, Path(folder))])
+                self._put_here([self.shared.fetch(entry, Path(folder)) for entry in missing], here)
 
     def publish(self, packages: Sequence[PackageFile], documents: Documents = NO_DOCUMENTS) -> tuple[ChannelEntry, ...]:
         """See `Channel.publish`: to the shared channel, and then here.
@@ -73,7 +76,7 @@ class MirroredFolder(FolderChannel):
             ForgeError: if it cannot be put there, or is there with other content.
         """
         entries = self.shared.publish(packages, documents)
-        self._put_here(packages)
+        self._put_here(packages, by_file(super().entries()))
         return entries
 
     def add_notes(self, entry: ChannelEntry, notes: Sequence[dict[str, Any]]) -> None:
@@ -118,14 +121,18 @@ class MirroredFolder(FolderChannel):
         """See `Channel.reindex`: of the shared channel."""
         return self.shared.reindex()
 
-    def _is_here(self, entry: ChannelEntry) -> bool:
-        here = by_file(super().entries()).get((entry.subdir, entry.filename))
+    def _is_here(self, entry: ChannelEntry, here: Listing) -> bool:
+        listed = here.get((entry.subdir, entry.filename))
         path = self.path / entry.subdir / entry.filename
-        return here is not None and here.sha256 == entry.sha256 and path.is_file() and path.stat().st_size == entry.size
+        return (
+            listed is not None
+            and listed.sha256 == entry.sha256
+            and path.is_file()
+            and path.stat().st_size == entry.size
+        )
 
-    def _put_here(self, packages: Sequence[PackageFile]) -> None:
+    def _put_here(self, packages: Sequence[PackageFile], here: Listing) -> None:
         """Into the folder; what is there under these names and is not what the shared channel has goes first."""
-        here = by_file(super().entries())
         others = [
             there
             for package in packages

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.licenses import Licenses
 from wvforge_dagster.core.platforms import fits
+from wvforge_dagster.core.yaml_files import tuples_of
 
 
 def _is_channel_name(value: str) -> str:
@@ -239,15 +240,9 @@ def parse_target(mapping: Mapping[str, Any], where: str) -> PublishTarget:
             remedy = f"keys of a target of the kind {model.kind}: {', '.join(keys)}"
             raise ForgeError("unknown key", where=f"{where}.{key}", remedy=remedy)
     try:
-        return model.model_validate({key: _tuples(value) for key, value in mapping.items()})
+        return model.model_validate({key: tuples_of(value) for key, value in mapping.items()})
     except ValidationError as error:
         raise _explain(error, where) from None
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _explain(error: ValidationError, where: str) -> ForgeError:

@@ -12,7 +12,6 @@ Standard output: a JSON object with ``error``, the words or null, and where it c
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -25,6 +24,7 @@ from typing import Any
 
 from wvforge_dagster.channels.header_numbers import retry_after
 from wvforge_dagster.channels.redaction import WORDS_READ
+from wvforge_dagster.own_process import end_with_parent, hide_from_builds
 
 Answer = dict[str, Any]
 
@@ -34,11 +34,9 @@ def main() -> None:
     # time limit, and when its parent is gone.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        pr_set_pdeathsig, pr_set_dumpable = 1, 4
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        # Before it has the key: no other process of the same user is to read it here.
-        ctypes.CDLL(None).prctl(pr_set_dumpable, 0)
+    end_with_parent()
+    # Before it has the key: no other process of the same user is to read it here.
+    hide_from_builds()
     request = json.load(sys.stdin)
     signal.alarm(math.ceil(request["limit_s"]) + 5)
     answer: Answer

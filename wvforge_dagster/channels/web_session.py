@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from wvforge_dagster.causes import innermost, system_words
 from wvforge_dagster.rattler_calls import first_line
 
 
@@ -47,13 +48,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
         # An address that the server sends the reader to, or another header, that no library can read.
         return f"its answer cannot be understood: {first_line(error)}"
-    inner: BaseException = error
-    while True:
-        reason = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-        if not isinstance(reason, BaseException):
-            break
-        inner = reason
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
+    inner = innermost(error)
+    if words := system_words(inner):
+        return words
     known = re.search(r"Connection refused|Connection reset|Name or service not known|Remote end closed", str(inner))
     return known[0].lower() if known else first_line(inner)

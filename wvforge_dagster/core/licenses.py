@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from license_expression import ExpressionError, LicenseSymbol, LicenseWithExceptionSymbol, Licensing, get_spdx_licensing
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from wvforge_dagster.core.recipe import Output
+
+# The library is loaded by the first license that is weighed: most forges have no target that asks.
+if TYPE_CHECKING:
+    from license_expression import LicenseSymbol, LicenseWithExceptionSymbol, Licensing
 
 _LONGEST = 2000
 """Characters of an expression; the parser is not asked for a longer one."""
@@ -26,6 +29,8 @@ def _is_entry(value: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9.+*-]+", value):
             raise ValueError(f"{value!r} is no pattern of SPDX identifiers, such as GPL-* or LicenseRef-*")
         return value
+    from license_expression import LicenseSymbol, LicenseWithExceptionSymbol
+
     tree = _parse(value)
     if not isinstance(tree, (LicenseSymbol, LicenseWithExceptionSymbol)):
         raise ValueError(f"{value!r} is several licenses: write an entry for each")
@@ -91,6 +96,8 @@ def why_not_outputs(policy: Licenses, outputs: Iterable[Output]) -> str:
 
 
 def _covers(entries: Iterable[str], license: LicenseSymbol | LicenseWithExceptionSymbol) -> bool:
+    from license_expression import LicenseWithExceptionSymbol
+
     base = license.license_symbol if isinstance(license, LicenseWithExceptionSymbol) else license
     names = {str(license).lower(), base.key.lower()}
     return any(fnmatchcase(name, entry.lower()) for entry in entries for name in names)
@@ -98,6 +105,8 @@ def _covers(entries: Iterable[str], license: LicenseSymbol | LicenseWithExceptio
 
 @cache
 def _licensing() -> Licensing:
+    from license_expression import get_spdx_licensing
+
     return get_spdx_licensing()
 
 
@@ -108,6 +117,8 @@ def _parse(expression: str) -> Any:
     Raises:
         ValueError: if it is none, or names a license that SPDX does not have.
     """
+    from license_expression import ExpressionError
+
     if len(expression) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST} characters")
     try:

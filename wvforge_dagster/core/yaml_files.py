@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,10 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
         ForgeError: if the file is missing (with `remedy`), unreadable or malformed (with the line).
     """
     try:
-        if path.exists() and not path.is_file():
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise ForgeError("is not a file", where=str(path))
-        if path.exists() and path.stat().st_size > LARGEST:
+        if status.st_size > LARGEST:
             raise ForgeError(f"is larger than {LARGEST >> 20} MiB", where=str(path), remedy="make it smaller")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -46,6 +49,15 @@ def read_yaml(path: Path, *, remedy: str) -> Any:
         raise ForgeError(f"malformed YAML: {error.problem or error.context}", where=f"{path}{line}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ForgeError(f"malformed YAML: {error}", where=str(path)) from None
+
+
+def tuples_of(value: Any) -> Any:
+    """Lists as tuples, which is what a strict frozen model takes."""
+    if isinstance(value, Mapping):
+        return {key: tuples_of(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(tuples_of(item) for item in value)
+    return value
 
 
 def _refuse_aliases_and_depth(text: str, path: Path) -> None:

@@ -8,7 +8,6 @@ arrived.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
@@ -23,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apprise
+
+from wvforge_dagster.own_process import end_with_parent, hide_from_builds
 
 _CAUSES = re.compile(
     r"Connection refused|Connection reset by peer|Connection unexpectedly closed|timed out|Name or service not known"
@@ -48,12 +49,10 @@ class _Words(logging.Handler):
 
 
 def main() -> None:
-    pr_set_pdeathsig, pr_set_dumpable = 1, 4
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        # Its parent's end is its own. And before it has an address: no other process of the same user is to read it here.
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        ctypes.CDLL(None).prctl(pr_set_dumpable, 0)
+    end_with_parent()
+    # Before it has an address: no other process of the same user is to read it here.
+    hide_from_builds()
     request = json.load(sys.stdin)
     signal.alarm(math.ceil(request["limit"]) + 5)
     words = _Words()

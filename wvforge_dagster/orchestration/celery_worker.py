@@ -1,4 +1,4 @@
-"""What a worker of a farm runs: ``dagster-celery worker start -A wvforge_dagster.orchestration.celery_worker -q heavy``.
+"""What a worker of a farm runs: ``celery -A wvforge_dagster.orchestration.celery_worker worker -Q heavy,light``.
 
 Each step is a process of its own, forked from the worker, that reads the forge, refuses what was planned over another one, and
 ends with the worker.
@@ -25,7 +25,8 @@ from wvforge_dagster.orchestration.keys import BUILD, GPU, UPLOAD
 from wvforge_dagster.orchestration.patience import be_patient_with_postgres
 from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.same_forge import MADE_OF_TAG, digests_of, planned_tags, why_refused
-from wvforge_dagster.settings import end_with_parent, hide_from_builds, read_settings
+from wvforge_dagster.own_process import end_with_parent, hide_from_builds
+from wvforge_dagster.settings import read_settings
 
 hide_from_builds()
 be_patient_with_postgres()

@@ -34,10 +34,11 @@ def explain(forge: ForgeOnDisk, package: str, partition: str | None) -> Iterator
     chosen = variants_of(forge, package, partition)
     evidence = gather(forge)
     statuses = derive(forge.catalog, evidence)
+    releases = new_releases(forge)
     for position, identity in enumerate(chosen):
         if position:
             yield ""
-        yield from _explain(forge, evidence, statuses[identity])
+        yield from _explain(forge, evidence, statuses[identity], releases.get(identity.package))
 
 
 def variants_of(forge: ForgeOnDisk, package: str, partition: str | None) -> tuple[VariantId, ...]:
@@ -56,7 +57,7 @@ def variants_of(forge: ForgeOnDisk, package: str, partition: str | None) -> tupl
     return tuple(VariantId(owner, key) for key in keys if partition in (None, key))
 
 
-def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator[str]:
+def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status, release: str | None) -> Iterator[str]:
     yield f"{status.id}: {status.state}: {status.reason}"
     if status.gpu is not None:
         yield f"  GPU tests: {', '.join(_gpu_lines(forge, status)) or status.gpu}"
@@ -66,7 +67,6 @@ def _explain(forge: ForgeOnDisk, evidence: Evidence, status: Status) -> Iterator
         if expected.found or expected.last:
             yield from _package(forge, expected)
     yield f"  class: {forge.class_of(status.id.package)}"
-    release = new_releases(forge).get(status.id.package)
     if release is not None:
         yield f"  new release: {release}"
     past = forge.history.get(status.id)

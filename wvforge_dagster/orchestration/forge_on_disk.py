@@ -24,7 +24,8 @@ from wvforge_dagster.channels.targets import PublishTarget, parse_target
 from wvforge_dagster.core.catalog import Catalog, VariantId, make_catalog
 from wvforge_dagster.core.classes import LIGHT, PackageClass, class_of, refuse_unknown_class, wanted_class
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge, load_forge
+from wvforge_dagster.core.forge import CONFIG_NAME, FileChannel, Forge
+from wvforge_dagster.core.forge_file import load_forge
 from wvforge_dagster.core.history import Past
 from wvforge_dagster.core.licenses import why_not_outputs
 from wvforge_dagster.core.limits import Limits
@@ -69,6 +70,11 @@ class ForgeOnDisk:
         shared = self.shared_staging
         objects = shared.objects if isinstance(shared, S3Channel) else FolderObjects(shared.path, label=shared.label)
         return MirroredFolder(folder, shared, objects, label="staging")
+
+    @property
+    def mirror(self) -> MirroredFolder | None:
+        """Staging, where machines share it."""
+        return self.staging if isinstance(self.staging, MirroredFolder) else None
 
     @property
     def engine_cache(self) -> Path:

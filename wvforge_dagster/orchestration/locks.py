@@ -10,15 +10,14 @@ from pathlib import Path
 
 from wvforge_dagster.channels.lease import Lease, lease, wait_until_free
 from wvforge_dagster.channels.lease import is_held as is_lease_held
-from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.core.catalog import VariantId
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.orchestration.file_locks import exclusive, is_held
 from wvforge_dagster.orchestration.forge_on_disk import ForgeOnDisk, partition_folder
 
 _TURNS = ".wvforge/locks"
-_turns: dict[str, Lease] = {}
-"""What this process holds among machines."""
+_turns: dict[tuple[Path, str], Lease] = {}
+"""What this process holds among machines, by the forge's output folder and the name."""
 
 
 @contextmanager
@@ -69,8 +68,8 @@ def wait_for_lock(forge: ForgeOnDisk, identity: VariantId) -> None:
             fcntl.flock(handle, fcntl.LOCK_SH)
         finally:
             os.close(handle)
-    if isinstance(forge.staging, MirroredFolder):
-        wait_until_free(forge.staging.objects, f"{_TURNS}/{lock_name(identity)}")
+    if forge.mirror is not None:
+        wait_until_free(forge.mirror.objects, f"{_TURNS}/{lock_name(identity)}")
 
 
 def held_locks(forge: ForgeOnDisk, identities: Iterable[VariantId] | None = None) -> frozenset[VariantId]:
@@ -88,9 +87,9 @@ def held_locks(forge: ForgeOnDisk, identities: Iterable[VariantId] | None = None
 
 
 def _held_elsewhere(forge: ForgeOnDisk) -> frozenset[VariantId]:
-    if not isinstance(forge.staging, MirroredFolder):
+    if forge.mirror is None:
         return frozenset()
-    listed = forge.staging.objects.listing(_TURNS)
+    listed = forge.mirror.objects.listing(_TURNS)
     held = {name for name, item in listed.items() if is_lease_held(item.size, item.age_s)}
     return frozenset(identity for identity in forge.catalog.variants if held and lock_name(identity) in held)
 
@@ -102,15 +101,15 @@ def shared_turn(forge: ForgeOnDisk, name: str, on_wait: Callable[[str], object] 
     Raises:
         ForgeError: if the shared staging channel cannot be reached.
     """
-    if not isinstance(forge.staging, MirroredFolder):
+    if forge.mirror is None:
         yield
         return
-    with lease(forge.staging.objects, f"{_TURNS}/{name}", on_wait) as held:
-        _turns[name] = held
+    with lease(forge.mirror.objects, f"{_TURNS}/{name}", on_wait) as held:
+        _turns[forge.output, name] = held
         try:
             yield
         finally:
-            del _turns[name]
+            del _turns[forge.output, name]
 
 
 def refuse_if_lost(forge: ForgeOnDisk, identity: VariantId) -> None:
@@ -119,7 +118,7 @@ def refuse_if_lost(forge: ForgeOnDisk, identity: VariantId) -> None:
     Raises:
         ForgeError: if one has.
     """
-    held = _turns.get(lock_name(identity))
+    held = _turns.get((forge.output, lock_name(identity)))
     if held is not None and not held.is_mine():
         words = "another machine has taken this build over, because this one did not reach the staging channel for long"
         raise ForgeError(words, where=str(identity), remedy="nothing was staged here")

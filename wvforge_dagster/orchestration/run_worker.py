@@ -26,8 +26,10 @@ from wvforge_dagster.orchestration.gpu_checks import gpu_checks
 from wvforge_dagster.orchestration.instance import open_quiet_instance
 from wvforge_dagster.orchestration.keys import BUILD, BUILD_TAG, package_key, upload_key
 from wvforge_dagster.orchestration.locks import run_lock
+from wvforge_dagster.orchestration.recipe_files import files_of_recipes
 from wvforge_dagster.orchestration.run_database import make_run_database
-from wvforge_dagster.settings import give_secrets, hide_from_builds, read_settings, set_cores_of_share
+from wvforge_dagster.own_process import hide_from_builds
+from wvforge_dagster.settings import give_secrets, read_settings, set_cores_of_share
 
 REASON_TAG = "wvforge/reason"
 PACKAGE_TAG = "wvforge/package"
@@ -60,7 +62,9 @@ def open_worker(root: Path, ref: InstanceRef | None, secrets: Mapping[str, str])
     logging.disable(logging.CRITICAL)
     try:
         forge = open_forge(read_settings(root))
-        repository = dg.Definitions(assets=forge_assets(forge), asset_checks=gpu_checks(forge)).get_repository_def()
+        files = files_of_recipes(forge)
+        definitions = dg.Definitions(assets=forge_assets(forge, files), asset_checks=gpu_checks(forge, files))
+        repository = definitions.get_repository_def()
         _open.append(_Open(forge, repository, open_quiet_instance(forge, ref)))
     except Exception as error:  # a pool whose initializer raises says only that it is broken
         _open.append(f"{type(error).__name__}: {error}".splitlines()[0])

@@ -31,8 +31,8 @@ def keep_book(forge: ForgeOnDisk, path: Path, text: str) -> None:
         ForgeError: if the shared staging channel cannot be written.
     """
     write_whole(path, text)
-    if isinstance(forge.staging, MirroredFolder):
-        put_over(forge.staging.objects, _name(forge, path), text.encode())
+    if forge.mirror is not None:
+        put_over(forge.mirror.objects, _name(forge, path), text.encode())
 
 
 def drop_book(forge: ForgeOnDisk, path: Path) -> None:
@@ -42,14 +42,14 @@ def drop_book(forge: ForgeOnDisk, path: Path) -> None:
         ForgeError: if the shared staging channel cannot be written.
     """
     path.unlink(missing_ok=True)
-    if isinstance(forge.staging, MirroredFolder):
-        forge.staging.objects.remove(_name(forge, path))
+    if forge.mirror is not None:
+        forge.mirror.objects.remove(_name(forge, path))
 
 
 def pull_all_books(forge: ForgeOnDisk) -> None:
     """`pull_books`, where machines share a staging channel."""
-    if isinstance(forge.staging, MirroredFolder):
-        pull_books(forge, forge.staging)
+    if forge.mirror is not None:
+        pull_books(forge, forge.mirror)
 
 
 def pull_books(forge: ForgeOnDisk, staging: MirroredFolder) -> tuple[Path, ...]:

@@ -27,16 +27,17 @@ def pull(forge: ForgeOnDisk) -> None:
     Raises:
         ForgeError: if it cannot be reached or read.
     """
-    staging = forge.staging
-    if not isinstance(staging, MirroredFolder):
+    staging = forge.mirror
+    if staging is None:
         return
     with asking(forge, staging.label):
         entries = staging.entries()
-        new = set(entries) - set(known_listing(forge, staging))
+        known = known_listing(forge, staging)
+        new = set(entries) - set(known)
         fault = learn(forge, staging, new)
         if isinstance(fault, UnreachableError):
             raise fault  # what cannot be read now is not missing
-        if new or len(entries) != len(known_listing(forge, staging)):
+        if new or len(entries) != len(known):
             keep_listing(forge, staging, entries)
         share_key(forge, staging)
         _pull_notes(forge, staging, entries)
@@ -71,7 +72,7 @@ def _take_measure(forge: ForgeOnDisk, text: str) -> None:
 def share_measure(forge: ForgeOnDisk, identity: VariantId, measure: Measure) -> None:
     """Remember what a build took, on all machines."""
     keep_measure(forge.output, identity, measure)
-    if isinstance(forge.staging, MirroredFolder):
+    if forge.mirror is not None:
         place = book_of(forge, MEASURES, identity)
         value = {"package": identity.package, "partition": identity.partition}
         keep_book(forge, place, json.dumps({**value, "seconds": measure.seconds, "memory": measure.memory}))

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from wvforge_dagster.channels.mirror import MirroredFolder
 from wvforge_dagster.channels.protocol import Channel, ChannelEntry
 from wvforge_dagster.core.artifact import Artifact
 from wvforge_dagster.core.errors import ForgeError
@@ -34,9 +33,8 @@ def bring(forge: ForgeOnDisk, artifacts: Iterable[Artifact]) -> tuple[ChannelEnt
                 _fetch(forge, artifact, Path(folder))
         staged = _by_file(channel_entries(forge, forge.staging))
     entries = tuple(staged[_key(artifact)] for artifact in wanted)
-    if isinstance(forge.staging, MirroredFolder):
-        for entry in entries:
-            forge.staging.bring(entry)
+    if forge.mirror is not None:
+        forge.mirror.bring(entries)
     return entries
 
 

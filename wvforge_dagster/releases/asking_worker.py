@@ -21,6 +21,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from wvforge_dagster.build.events import begin
+from wvforge_dagster.causes import innermost, system_words
 from wvforge_dagster.settings import certificates_to_trust
 
 SIDE_BY_SIDE = 16
@@ -181,14 +182,9 @@ def _tags(address: str, silence_s: float) -> Iterator[tuple[str, str]]:
 
 def _reason(error: Exception) -> str:
     """What broke, without the library's layers around it."""
-    inner: BaseException = error
-    while True:
-        next_one = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-        if not isinstance(next_one, BaseException):
-            break
-        inner = next_one
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
+    inner = innermost(error)
+    if words := system_words(inner):
+        return words
     return str(inner).splitlines()[0] if str(inner) else type(error).__name__
 
 

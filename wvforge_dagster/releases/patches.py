@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from wvforge_dagster.build.builder import BuildFailed, BuildPlace, BuildRequest, build_output, copy_recipe_folder
-from wvforge_dagster.build.variant_files import own_variant_files
-from wvforge_dagster.core.artifact import Record
-from wvforge_dagster.core.digest import digest_files
+from wvforge_dagster.build.builder import BuildFailed, BuildPlace
+from wvforge_dagster.build.carrier import build_carrier, copy_for_carrier
 from wvforge_dagster.core.errors import ForgeError
-from wvforge_dagster.core.recipe import Output
 
 Source = Mapping[str, Any]
 
@@ -35,37 +30,18 @@ def check_patches(recipe: Path, sources: Iterable[Source], fetched: Mapping[str,
     if not patched:
         return
     folder = place.folder.with_name(f"{place.folder.name}-recipe")
-    copy_recipe_folder(recipe.parent, folder)
-    for own in own_variant_files(folder / "recipe.yaml"):
-        own.unlink()
+    copy_for_carrier(recipe.parent, folder)
     carried = [
         _with_file(source, fetched, folder / f"wvforge-source-{number}") for number, source in enumerate(patched)
     ]
-    text = json.dumps(
-        {
-            "package": {"name": "wvforge-patches", "version": "1"},
-            "source": carried,
-            "build": {"noarch": "generic", "script": ["true"]},
-            "about": {"license": "LicenseRef-none"},
-        }
-    )
-    carrier = folder / recipe.name
-    carrier.write_text(text, encoding="utf-8")
-    output = Output(
-        name="wvforge-patches",
-        version="1",
-        build_string="",
-        build_number=0,
-        noarch="generic",
-        variant=(),
-        requirements={},
-        skip=None,
-        rendered={"source": carried},
-    )
-    record = Record("wvforge-patches", "", "", {"files": digest_files(folder, without=(recipe.name,))})
-    request = BuildRequest(carrier, hashlib.sha256(text.encode()).hexdigest(), output, record, network=False)
+    carrier = {
+        "package": {"name": "wvforge-patches", "version": "1"},
+        "source": carried,
+        "build": {"noarch": "generic", "script": ["true"]},
+        "about": {"license": "LicenseRef-none"},
+    }
     try:
-        build_output(request, place, _nobody_listens)
+        build_carrier(folder / recipe.name, carrier, carried, place, _nobody_listens, network=False)
     except BuildFailed as failed:
         reason = failed.failure.reason.replace(str(folder), str(recipe.parent))
         raise ForgeError(f"the new source cannot be used: {reason}", where=str(recipe)) from None

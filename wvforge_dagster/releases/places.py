@@ -34,8 +34,6 @@ _INDEX_PATH = re.compile(
     r"(?:source/[^/]+/[^/]+|[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}|(?P<project>[^/]+)/[^/]+)/(?P<file>[^/]+)"
 )
 """A file of PyPI and of its mirrors, by project or by its hash, and of indexes that keep files by project and version."""
-_PYPI_HOSTS = {"files.pythonhosted.org": "pypi.org", "pypi.io": "pypi.org", "pypi.python.org": "pypi.org"}
-"""PyPI serves its files from hosts that list nothing."""
 _FORGE_PATH = re.compile(
     r"(/.+?)/(?:(?:-/)?archive/(refs/tags/)?(?P<archive>.+)|releases/download/(?P<tag>[^/]+)/[^/]+)"
 )
@@ -148,9 +146,17 @@ def _of_index(parts: SplitResult) -> Place | None:
     file = _file(name)
     if found is None or file is None or (found["project"] and canonicalize_name(unquote(found["project"])) != file[0]):
         return None
-    host = _PYPI_HOSTS.get(parts.hostname or "", parts.netloc)
-    address = urlunsplit((parts.scheme, host, f"{found['base']}/simple/{file[0]}/", "", ""))
+    address = urlunsplit((parts.scheme, _host_of_index(parts), f"{found['base']}/simple/{file[0]}/", "", ""))
     return Place("index", address, file=name)
+
+
+def _host_of_index(parts: SplitResult) -> str:
+    """The host of a file; of PyPI's, which serves its files from a host that lists nothing, the index's, as pip knows it."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:  # an environment without pip
+        return parts.netloc
+    return PyPI.netloc if parts.hostname == PyPI.file_storage_domain else parts.netloc
 
 
 def _of_tag(repository: str, tag: str, version: str) -> Place | None:
