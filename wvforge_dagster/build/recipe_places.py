@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wvforge_dagster.core.errors import ForgeError
 from wvforge_dagster.core.forge import CONFIG_NAME
@@ -47,11 +47,12 @@ def find_recipes(root: Path, patterns: Iterable[str]) -> RecipePlaces:
                 if place not in found or path == place:
                     found[place] = shown
     paths = tuple(sorted(found.values()))
+    holding = {parent.as_posix() for path in paths for parent in PurePosixPath(path).parents}
     broken: list[BrokenRecipe] = []
     without: list[str] = []
     for folder in _recipe_folders(root, patterns):
         shown = folder.relative_to(root).as_posix()
-        if any(path.startswith(f"{shown}/") for path in paths) or _leads_to_one(folder, found):
+        if shown in holding or _leads_to_one(folder, found):
             continue
         reason = _why_no_recipe(folder, shown)
         if reason is not None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache, partial
 
 import dagster as dg
 from dagster._core.remote_origin import CodeLocationOrigin, GrpcServerCodeLocationOrigin
@@ -54,7 +55,9 @@ def changed_recipes_sensor(loaded: ForgeOnDisk, files: Mapping[str, RecipeFiles]
     Args:
         files: of its recipes, as they were then.
     """
-    signature = forge_signature(loaded, files_of_recipes(loaded) if files is None else files)
+    as_loaded = files_of_recipes(loaded) if files is None else files
+    # By the first tick, not by the loading: processes that execute runs have no ticks.
+    signature = cache(partial(forge_signature, loaded, as_loaded))
     status = dg.DefaultSensorStatus.RUNNING if loaded.forge.watch is not None else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
@@ -71,7 +74,7 @@ def changed_recipes_sensor(loaded: ForgeOnDisk, files: Mapping[str, RecipeFiles]
             evidence = gather(forge)
         except ForgeError as fault:
             return dg.SkipReason(f"the forge cannot be read: {fault}")
-        if forge_signature(forge, evidence.files) != signature:
+        if forge_signature(forge, evidence.files) != signature():
             how = reload(context.code_location_origin)
             return dg.SkipReason(f"recipes or variant files changed since the definitions were loaded: {how}")
         statuses = derive(forge.catalog, evidence)
